@@ -1,0 +1,45 @@
+"""Where everything the system writes lies: one folder, `data/` or `$CYBERIMPACT_DATA`."""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def data() -> Path:
+    """Return the folder that holds every store, as an absolute path."""
+    return Path(os.environ.get("CYBERIMPACT_DATA") or ROOT / "data").resolve()
+
+
+def depot() -> Path:
+    """Return the drop folder: `depot/<source>/` receives files from people."""
+    return data() / "depot"
+
+
+def raw() -> Path:
+    return data() / "raw.duckdb"
+
+
+def warehouse() -> Path:
+    return data() / "warehouse.duckdb"
+
+
+def published() -> Path:
+    return data() / "published" / "cyberimpact.duckdb"
+
+
+def published_parquet() -> Path:
+    return data() / "published" / "parquet"
+
+
+def site() -> Path:
+    return data() / "site"
+
+
+def dagster_home() -> Path:
+    return data() / "dagster"
+
+
+def cog_package() -> Path:
+    """Return the npm package that carries the Code officiel géographique (JSON files)."""
+    return ROOT / "reports/node_modules/@etalab/decoupage-administratif/data"
