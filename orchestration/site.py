@@ -1,0 +1,150 @@
+"""The report site: built by Evidence from the published marts, swapped in whole, served."""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from dlt_pipelines import stores
+
+REPORTS = stores.ROOT / "reports"
+
+# Evidence ends with 0 when a query of a page failed: only its log tells.
+QUERY_ERROR = re.compile(
+    r"Error in |(Catalog|Binder|Parser|Conversion|Out of Range|Invalid Input) Error|Build failed"
+)
+ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+MART = re.compile(r"\bmarts\.([a-z]\w*)")
+
+
+class SiteError(RuntimeError):
+    """The site could not be built; the message says the step, the cause and the remedy."""
+
+    def __init__(self, step: str, cause: str, remedy: str) -> None:
+        super().__init__(f"Site, étape « {step} » : {cause}\nRemède : {remedy}")
+
+
+def page_marts(pages: Path = REPORTS / "pages") -> dict[str, set[str]]:
+    """Return, page by page, the marts that its queries read."""
+    return {
+        str(page.relative_to(pages).with_suffix("")): set(MART.findall(page.read_text("utf-8")))
+        for page in sorted(pages.rglob("*.md"))
+    }
+
+
+def build_site(published: Path, site: Path, work: Path, report: Callable[[str], None]) -> None:
+    """Build the pages in the folder `work` and put them in place of `site`.
+
+    The previous site stays until the new one is whole. Neither `reports/` nor its
+    `node_modules` is written to, so that two builds may run side by side.
+
+    Raises:
+        SiteError: nothing was replaced.
+    """
+    started = time.monotonic()
+    _prepare(published, work)
+    report("site : contours des départements")
+    _run("contours", ["node", "scripts/contours.mjs"], work, report)
+    report("site : lecture des tables publiées")
+    _run("sources", ["evidence", "sources", "--strict"], work, report)
+    report("site : construction des pages")
+    _run("pages", ["evidence", "build:strict"], work, report)
+    built = work / "build"
+    missing = [
+        page
+        for page in page_marts(work / "pages")
+        if not (built / page.removesuffix("index") / "index.html").is_file()
+    ]
+    if missing:
+        raise SiteError(
+            "vérification",
+            f"pages absentes du site construit : {', '.join(missing)}",
+            f"lire le journal {work / 'build.log'}",
+        )
+    _swap(built, site)
+    report(f"site : {len(page_marts(work / 'pages'))} pages en {time.monotonic() - started:.0f} s")
+
+
+def _prepare(published: Path, work: Path) -> None:
+    if not published.is_file():
+        raise SiteError(
+            "préparation", f"aucune publication dans {published}", "lancer d'abord `make build`"
+        )
+    modules = REPORTS / "node_modules"
+    if not (modules / ".bin/evidence").exists():
+        raise SiteError(
+            "préparation",
+            "les paquets du site ne sont pas installés",
+            "lancer `npm install` dans le dossier reports/",
+        )
+    shutil.rmtree(work, ignore_errors=True)
+    shutil.copytree(
+        REPORTS, work, ignore=shutil.ignore_patterns("node_modules", ".evidence", "build")
+    )
+    (work / "node_modules").symlink_to(modules)
+    # A hard link holds one and the same publication for the whole build, even when the next
+    # one is swapped in meanwhile; another file system gets a copy.
+    try:
+        os.link(published, work / "published.duckdb")
+    except OSError:
+        shutil.copy2(published, work / "published.duckdb")
+
+
+def _run(step: str, command: list[str], work: Path, report: Callable[[str], None]) -> None:
+    environment = os.environ | {
+        "PATH": f"{work / 'node_modules/.bin'}{os.pathsep}{os.environ['PATH']}",
+        "SEND_ANONYMOUS_USAGE_STATS": "no",
+        "npm_config_offline": "true",
+        "NO_COLOR": "1",
+        "TZ": "UTC",
+    }
+    tail: deque[str] = deque(maxlen=8)
+    errors: list[str] = []
+    with (
+        (work / "build.log").open("a", encoding="utf-8") as log,
+        subprocess.Popen(  # noqa: S603
+            command,
+            cwd=work,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        ) as process,
+    ):
+        for raw in process.stdout or ():
+            line = ANSI.sub("", raw).strip()
+            if not line:
+                continue
+            log.write(line + "\n")
+            tail.append(line)
+            if QUERY_ERROR.search(line):
+                errors.append(line)
+            if step == "sources" and "rows" in line:
+                report(f"site : {line}")
+    if process.returncode or errors:
+        cause = "\n".join(errors[:5] or tail) or f"code de sortie {process.returncode}"
+        raise SiteError(step, cause, f"lire le journal {work / 'build.log'}")
+
+
+def _swap(built: Path, site: Path) -> None:
+    """Make `site` a link to a fresh folder: replacing a link is one atomic rename."""
+    site.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f"{site.name}-", dir=site.parent))
+    fresh.chmod(0o755)
+    shutil.copytree(built, fresh, dirs_exist_ok=True)
+    previous = site.resolve() if site.exists() else None
+    if site.is_dir() and not site.is_symlink():
+        previous = site.rename(fresh.with_name(fresh.name + "-previous"))
+    link = fresh.with_name(fresh.name + "-link")
+    link.symlink_to(fresh.name)
+    link.replace(site)
+    if previous:
+        shutil.rmtree(previous, ignore_errors=True)
