@@ -1,0 +1,22 @@
+{#- The only place that knows the engine: whatever DuckDB writes otherwise than its peers. -#}
+
+{% macro utc(instant) -%}
+    {{ instant }} at time zone 'UTC'
+{%- endmacro %}
+
+{#- The day lived in Paris at a UTC timestamp: 23 hours long in March, 25 in October. -#}
+{% macro jour_paris(utc_at) -%}
+    cast({{ utc_at }} at time zone 'UTC' at time zone 'Europe/Paris' as date)
+{%- endmacro %}
+
+{% macro jours_entre(debut, fin) -%}
+    cast(date_diff('day', {{ debut }}, {{ fin }}) as integer)
+{%- endmacro %}
+
+{% macro unnest_json(textes) -%}
+    unnest(from_json({{ textes }}, '["VARCHAR"]'))
+{%- endmacro %}
+
+{% macro liste(texte) -%}
+    string_agg(distinct {{ texte }}, ',' order by {{ texte }})
+{%- endmacro %}

@@ -1,0 +1,89 @@
+with experiences as (
+    select
+        *,
+        'services_publics_plus:' || experience_id as avis_id
+    from {{ ref('stg_services_publics_plus__experiences') }}
+),
+
+services as (
+    select * from {{ ref('int_avis__services') }}
+),
+
+codes_postaux as (
+    select * from {{ ref('int_communes__codes_postaux') }}
+),
+
+structures as (
+    select * from {{ ref('int_structures__localisees') }}
+    where is_locale
+),
+
+departements as (
+    select * from {{ ref('stg_geographie__departements') }}
+),
+
+-- Abroad, five digits can be anybody's postcode.
+territoires as (
+    select 'France' as pays
+    union all
+    select departement_label as pays
+    from departements
+    where zone != 'metro'
+),
+
+codes_postaux_cites as (
+    select
+        avis_id,
+        2 as rang,
+        code_postal,
+        coalesce(pays, 'France') as pays
+    from experiences
+    where code_postal is not null
+    union all
+    select
+        avis_id,
+        2 + rang as rang,
+        code_postal,
+        coalesce(pays, 'France') as pays
+    from services
+    where code_postal is not null
+),
+
+-- Every way to a département, from the surest to the least.
+lieux as (
+    select
+        experiences.avis_id,
+        1 as rang,
+        departements.departement_code,
+        'departement_usager' as geo_precision
+    from experiences
+    inner join departements
+        on experiences.departement_code = departements.departement_code
+    union all
+    select
+        codes_postaux_cites.avis_id,
+        codes_postaux_cites.rang,
+        codes_postaux.departement_code,
+        'code_postal' as geo_precision
+    from codes_postaux_cites
+    inner join territoires
+        on codes_postaux_cites.pays = territoires.pays
+    inner join codes_postaux
+        on codes_postaux_cites.code_postal = codes_postaux.code_postal
+    union all
+    select
+        services.avis_id,
+        5 + services.rang as rang,
+        structures.departement_code,
+        'structure' as geo_precision
+    from services
+    inner join structures
+        on services.structure_id = structures.structure_id
+)
+
+select
+    avis_id,
+    min_by(departement_code, rang) as departement_code,
+    min_by(geo_precision, rang) as geo_precision
+from lieux
+group by avis_id

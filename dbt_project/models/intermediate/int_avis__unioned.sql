@@ -1,0 +1,103 @@
+with experiences as (
+    select
+        *,
+        'services_publics_plus:' || experience_id as avis_id,
+        {{ jour_paris('publie_at') }} as jour,
+        {{ jour_paris('premiere_reponse_at') }} as premiere_reponse_jour
+    from {{ ref('stg_services_publics_plus__experiences') }}
+),
+
+services as (
+    select * from {{ ref('int_avis__services') }}
+),
+
+localises as (
+    select * from {{ ref('int_avis__localises') }}
+),
+
+structures as (
+    select * from {{ ref('int_structures__localisees') }}
+),
+
+perimetre as (
+    select * from {{ ref('ref_perimetre_gendarmerie') }}
+),
+
+-- The service a message speaks of: the first one named.
+premiers_rangs as (
+    select
+        avis_id,
+        min(rang) as rang
+    from services
+    where typologie is not null
+    group by avis_id
+),
+
+services_principaux as (
+    select
+        services.avis_id,
+        services.typologie as service_label,
+        services.canaux
+    from services
+    inner join premiers_rangs
+        on
+            services.avis_id = premiers_rangs.avis_id
+            and services.rang = premiers_rangs.rang
+),
+
+concernes as (
+    select distinct services.avis_id
+    from services
+    left join structures
+        on services.structure_id = structures.structure_id
+    left join perimetre as typologies
+        on
+            typologies.objet = 'typologie'
+            and lower(services.typologie) = lower(typologies.libelle)
+    left join perimetre as structures_citees
+        on
+            structures_citees.objet = 'structure'
+            and lower(services.structure_label) = lower(structures_citees.libelle)
+    where
+        structures.is_gendarmerie
+        or typologies.libelle is not null
+        or structures_citees.libelle is not null
+)
+
+select
+    experiences.avis_id,
+    'services_publics_plus' as source,
+    experiences.publie_at,
+    experiences.jour,
+    experiences.titre,
+    experiences.texte,
+    services_principaux.service_label,
+    experiences.structure_1_id as structure_id,
+    experiences.structure_1_label as structure_label,
+    services_principaux.canaux,
+    experiences.poste_comme,
+    {{ polarite('experiences.ressenti') }} as ressenti,
+    {{ polarite('experiences.accessibilite') }} as accessibilite,
+    {{ polarite('experiences.information') }} as information,
+    {{ polarite('experiences.relation') }} as relation,
+    {{ polarite('experiences.reactivite') }} as reactivite,
+    {{ polarite('experiences.simplicite') }} as simplicite,
+    concernes.avis_id is not null as is_perimetre_gendarmerie,
+    coalesce(experiences.statut = 'Expérience avec réponse', false)
+    or experiences.reponse_structure_1 is not null
+    or experiences.reponse_structure_2 is not null
+    or experiences.reponse_structure_3 is not null
+    or experiences.premiere_reponse_at is not null as is_repondu,
+    {{ jours_entre('experiences.jour', 'experiences.premiere_reponse_jour') }}
+        as delai_reponse_jours,
+    localises.departement_code,
+    coalesce(localises.geo_precision, 'inconnu') as geo_precision,
+    experiences.pays,
+    experiences.origine
+from experiences
+left join services_principaux
+    on experiences.avis_id = services_principaux.avis_id
+left join localises
+    on experiences.avis_id = localises.avis_id
+left join concernes
+    on experiences.avis_id = concernes.avis_id

@@ -1,0 +1,33 @@
+{% set tables = [
+    ('services_publics_plus', 'stg_services_publics_plus__experiences', jour_paris('publie_at')),
+    ('perceval', 'stg_perceval__signalements_quotidiens', 'jour'),
+    ('perceval', 'stg_perceval__montants_quotidiens', 'jour'),
+    ('perceval', 'stg_perceval__signalements_departements', 'mois'),
+    ('perceval', 'stg_perceval__signalements_ages', 'mois'),
+    ('x', 'stg_x__comptes', 'jour'),
+    ('x', 'stg_x__volumes', jour_paris('debut_at')),
+    ('ssmsi', 'stg_ssmsi__delinquance', 'make_date(annee, 12, 31)'),
+    ('structures', 'stg_structures__structures', 'cast(null as date)'),
+    ('geographie', 'stg_geographie__communes', 'cast(null as date)'),
+    ('geographie', 'stg_geographie__departements', 'cast(null as date)'),
+    ('geographie', 'stg_geographie__regions', 'cast(null as date)'),
+] %}
+
+with lignes as (
+    {% for source, table, date in tables %}
+        select
+            '{{ source }}' as source,
+            {{ date }} as donnee_le,
+            origine
+        from {{ ref(table) }}
+        {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+)
+
+select
+    source,
+    count(*) as lignes_count,
+    max(donnee_le) as derniere_donnee_le,
+    max(origine) as origine
+from lignes
+group by source

@@ -1,0 +1,60 @@
+with structures as (
+    select * from {{ ref('stg_structures__structures') }}
+),
+
+departements as (
+    select * from {{ ref('stg_geographie__departements') }}
+),
+
+perimetre as (
+    select * from {{ ref('ref_perimetre_gendarmerie') }}
+    where objet = 'reseau'
+),
+
+seuils as (
+    select * from {{ ref('taxo_seuils') }}
+    where seuil = 'maillage_departemental'
+),
+
+typologies_departementales as (
+    select structures.typologie
+    from structures
+    cross join seuils
+    group by structures.typologie, seuils.valeur
+    having count(distinct structures.departement_code) >= seuils.valeur
+),
+
+-- Overseas, a region is one département: its regional seat does say where the citizen lives.
+departements_regions as (
+    select min(departement_code) as departement_code
+    from departements
+    where region_code is not null
+    group by region_code
+    having count(*) = 1
+)
+
+select
+    structures.structure_id,
+    structures.structure_label,
+    structures.reseau,
+    structures.typologie,
+    structures.parent_id,
+    structures.departement_code,
+    structures.commune_code,
+    structures.code_postal,
+    structures.ville,
+    structures.is_active,
+    perimetre.libelle is not null as is_gendarmerie,
+    structures.departement_code is not null
+    and (
+        typologies_departementales.typologie is not null
+        or departements_regions.departement_code is not null
+    ) as is_locale,
+    structures.origine
+from structures
+left join perimetre
+    on lower(structures.reseau) = lower(perimetre.libelle)
+left join typologies_departementales
+    on structures.typologie = typologies_departementales.typologie
+left join departements_regions
+    on structures.departement_code = departements_regions.departement_code

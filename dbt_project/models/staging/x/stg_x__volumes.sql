@@ -1,0 +1,15 @@
+with source as (
+    select * from {{ source('x', 'tweet_counts') }}
+)
+
+select
+    -- ids
+    sujet,
+    -- dates
+    {{ utc('start_at') }} as debut_at,
+    {{ utc('end_at') }} as fin_at,
+    -- mesures
+    post_count as messages_count,
+    -- provenance
+    _origine as origine
+from source

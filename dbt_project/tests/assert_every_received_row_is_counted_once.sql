@@ -1,0 +1,81 @@
+-- What our transformations add up to, against what was received: any difference is ours.
+with totaux as (
+    select
+        'avis' as objet,
+        (select count(*) from {{ source('services_publics_plus', 'experiences') }}) as recu,
+        (select count(*) from {{ ref('fct_avis') }}) as publie
+    union all
+    select
+        'reponses' as objet,
+        (
+            select
+                count(ressenti) + count(accessibilite) + count(information_explication)
+                + count(relation) + count(reactivite) + count(simplicite_complexite)
+            from {{ source('services_publics_plus', 'experiences') }}
+        ) as recu,
+        (select sum(avis_count) from {{ ref('fct_satisfaction') }}) as publie
+    union all
+    select
+        'signalements' as objet,
+        (select sum(count) from {{ source('perceval', 'nb_report_day') }}) as recu,
+        (select sum(signalements_count) from {{ ref('fct_signalements') }}) as publie
+    union all
+    select
+        'montants' as objet,
+        (select round(sum(amount), 2) from {{ source('perceval', 'amount_of_money_day') }})
+            as recu,
+        (select round(sum(montant_eur), 2) from {{ ref('fct_signalements') }}) as publie
+    union all
+    select
+        'signalements par departement' as objet,
+        (select sum(count) from {{ source('perceval', 'dpt_report_month') }}) as recu,
+        (select sum(signalements_count) from {{ ref('fct_signalements__departements') }})
+            as publie
+    union all
+    select
+        'signalements par age' as objet,
+        (select sum(count) from {{ source('perceval', 'age_categories_month') }}) as recu,
+        (select sum(signalements_count) from {{ ref('fct_signalements__ages') }}) as publie
+    union all
+    select
+        'signalements par mois' as objet,
+        (select sum(count) from {{ source('perceval', 'nb_report_day') }}) as recu,
+        (select sum(jours_count) from {{ ref('fct_signalements__totaux') }}) as publie
+    union all
+    select
+        'comptes' as objet,
+        (select sum(followers_count) from {{ source('x', 'users') }}) as recu,
+        (select sum(abonnes_count) from {{ ref('fct_comptes') }}) as publie
+    union all
+    select
+        'messages par heure' as objet,
+        (select sum(post_count) from {{ source('x', 'tweet_counts') }}) as recu,
+        (select sum(messages_count) from {{ ref('fct_volumes_sociaux') }}) as publie
+    union all
+    select
+        'messages par jour' as objet,
+        (select sum(post_count) from {{ source('x', 'tweet_counts') }}) as recu,
+        (select sum(messages_count) from {{ ref('fct_volumes_sociaux__quotidiens') }}) as publie
+    union all
+    select
+        'faits' as objet,
+        (select sum(nombre) from {{ source('ssmsi', 'delinquance_departements') }}) as recu,
+        (select sum(faits_count) from {{ ref('fct_delinquance') }}) as publie
+    union all
+    select
+        'structures' as objet,
+        (select count(*) from {{ source('structures', 'structures') }}) as recu,
+        (select count(*) from {{ ref('ref_structures') }}) as publie
+    union all
+    select
+        'quarantaine' as objet,
+        (select count(*) from {{ source('quarantaine', 'lignes') }}) as recu,
+        (select sum(lignes_count) from {{ ref('fct_quarantaine') }}) as publie
+)
+
+select
+    objet,
+    coalesce(recu, 0) as recu,
+    coalesce(publie, 0) as publie
+from totaux
+where coalesce(recu, 0) != coalesce(publie, 0)
