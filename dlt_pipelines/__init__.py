@@ -1,0 +1,9 @@
+"""What comes in: every outside system, brought home through one door."""
+
+import os
+from pathlib import Path
+
+# dlt reads both at its first import: its configuration lies beside this package, and nothing is
+# told to anybody.
+os.environ.setdefault("DLT_PROJECT_DIR", str(Path(__file__).parent))
+os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")

@@ -1,0 +1,613 @@
+"""The one door: every source is named here, and lands here.
+
+`land` finds the way in (files of the depot, the live service, else the sandbox), passes each page
+through the contract and the protection of its table, loads what is new with dlt, and writes the
+ledger. Everything about one outside system stands in its module under `sources/`.
+"""
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Literal
+
+import dlt
+import duckdb
+import pyarrow as pa
+from dlt.common.configuration.exceptions import ConfigFieldMissingException
+from dlt.extract import DltResource, DltSource
+from dlt.extract.exceptions import ResourceExtractionError as ExtractionError
+from dlt.pipeline.exceptions import PipelineStepFailed
+from requests import RequestException
+
+from dlt_pipelines import depot, registre, sandbox, stores
+from dlt_pipelines.door import Door
+from dlt_pipelines.sources import geographie, perceval, services_publics_plus, ssmsi, structures, x
+
+REAL, SANDBOX = "reel", "bac_a_sable"
+EPOCH = date(2016, 1, 1)  # before the oldest experience of Services Publics+
+Report = Callable[[str], None]
+
+
+class LandingError(RuntimeError):
+    """A source could not land; the message says the cause and the remedy, in French.
+
+    Attributes:
+        transient: another try may succeed (the service is down), where a wrong key never will.
+    """
+
+    def __init__(self, message: str, transient: bool = False) -> None:
+        super().__init__(message)
+        self.transient = transient
+
+
+@dataclass(frozen=True)
+class Source:
+    """An outside system, and how it is brought home.
+
+    Attributes:
+        declare: its dlt source; called with `pages` or `documents` when files feed it.
+        tables: names of its resources.
+        reads: kind of its files, None when it has none.
+        recognise: raises ValueError when a JSON document is another one.
+        folder: where its files lie, when not in the depot.
+        keeps_history: False when the service answers only for the last days, so that the sandbox
+            has to be asked day after day to tell its past.
+        look_back: what is read again before the last cursor, because it changes late.
+    """
+
+    name: str
+    label: str
+    pillar: str
+    declare: Callable[..., DltSource]
+    tables: tuple[str, ...]
+    max_age: timedelta
+    licence: str
+    url: str
+    reads: Literal["csv", "json"] | None = None
+    recognise: Callable[[Any], None] = lambda document: None
+    folder: Callable[[], Path] | None = None
+    has_api: bool = False
+    keeps_history: bool = True
+    look_back: timedelta = timedelta(0)
+
+
+CATALOG: dict[str, Source] = {
+    source.name: source
+    for source in (
+        Source(
+            name="geographie",
+            label="Code officiel géographique",
+            pillar="reference",
+            declare=geographie.geographie,
+            tables=("communes", "departements", "regions"),
+            max_age=timedelta(days=550),
+            licence="Licence Ouverte 2.0",
+            url="https://www.insee.fr/fr/information/2560452",
+            reads="json",
+            recognise=geographie.recognise,
+            folder=stores.cog_package,
+        ),
+        Source(
+            name="structures",
+            label="Référentiel des structures de Services Publics+",
+            pillar="reference",
+            declare=structures.structures,
+            tables=("structures",),
+            max_age=timedelta(days=180),
+            licence="Licence Ouverte 2.0",
+            url="https://www.plus.transformation.gouv.fr",
+            reads="csv",
+        ),
+        Source(
+            name="services_publics_plus",
+            label="Services Publics+",
+            pillar="perception",
+            declare=services_publics_plus.services_publics_plus,
+            tables=("experiences",),
+            max_age=timedelta(days=3),
+            licence="Licence Ouverte 2.0",
+            url="https://www.plus.transformation.gouv.fr",
+            reads="csv",
+            has_api=True,
+            look_back=timedelta(days=90),  # an answer changes a row long after its publication
+        ),
+        Source(
+            name="perceval",
+            label="Percev@l",
+            pillar="actions",
+            declare=perceval.perceval,
+            tables=tuple(perceval.STREAMS),
+            max_age=timedelta(days=35),
+            licence="Usage interne",
+            url="https://www.service-public.fr/particuliers/vosdroits/R46526",
+            reads="json",
+            recognise=perceval.recognise,
+        ),
+        Source(
+            name="x",
+            label="X (réseau social)",
+            pillar="visibilite",
+            declare=x.x,
+            tables=("users", "tweet_counts"),
+            max_age=timedelta(days=2),
+            licence="Conditions d’utilisation de l’API de X",
+            url="https://docs.x.com/x-api",
+            has_api=True,
+            keeps_history=False,
+            look_back=timedelta(days=1),
+        ),
+        Source(
+            name="ssmsi",
+            label="Délinquance enregistrée (SSMSI)",
+            pillar="contexte",
+            declare=ssmsi.ssmsi,
+            tables=("delinquance_departements",),
+            max_age=timedelta(days=400),
+            licence="Licence Ouverte 2.0",
+            url="https://www.data.gouv.fr/fr/datasets/621df2954fa5a3b5a023e23c/",
+            reads="csv",
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class TableLanding:
+    read: int
+    new: int
+    changed: int
+    quarantined: int
+
+
+@dataclass(frozen=True)
+class Landing:
+    """What one landing did."""
+
+    source: str
+    origin: str
+    tables: dict[str, TableLanding]
+    files_taken: list[str]
+    files_refused: list[tuple[str, str]]
+    warnings: list[str]
+    seconds: float
+    cursor_from: str | None
+    cursor_to: str | None
+    switched: bool
+
+    @property
+    def changed(self) -> bool:
+        return self.switched or any(table.new or table.changed for table in self.tables.values())
+
+    def total(self, what: str) -> int:
+        """Return the sum of `read`, `new`, `changed` or `quarantined` over the tables."""
+        return sum(getattr(table, what) for table in self.tables.values())
+
+
+@dataclass(frozen=True)
+class _Past:
+    """What the ledger remembers of a source."""
+
+    origins: frozenset[str]
+    taken: frozenset[str]  # digests of the files already taken
+    cursors: Mapping[str, str]  # origin → where the last landing stopped
+    exists: bool  # every table is there
+
+
+@dataclass
+class _Way:
+    """One way in: what is asked, file by file or slice by slice."""
+
+    origin: str
+    asks: list[Callable[[], DltSource]] = field(default_factory=list)
+    files: list[depot.File] = field(default_factory=list)
+    refused: list[tuple[depot.File, str]] = field(default_factory=list)
+    cursor_from: str | None = None
+    cursor_to: str | None = None
+
+
+def land(name: str, report: Report = lambda line: None) -> Landing:
+    """Bring one source home; a second call lands only what is new.
+
+    Args:
+        name: a key of CATALOG.
+        report: called with each line of progress, in French.
+
+    Raises:
+        LandingError: the source could not be read or loaded; nothing of it is lost or doubled, and
+            running again is enough once the cause is gone.
+    """
+    source = CATALOG[name]
+    started, clock = datetime.now(UTC), perf_counter()
+    try:
+        (stores.depot() / name).mkdir(parents=True, exist_ok=True)
+        with registre.ledger() as ledger:
+            past = _remember(ledger, source)
+        with _way_in(source, past, report) as way:
+            doors = _doors(source, way.origin)
+            if way.asks or not past.exists:
+                _load(source, way, doors, report)
+        landing = _summarise(source, past, way, doors, perf_counter() - clock)
+        with registre.ledger() as ledger:
+            _record(ledger, landing, way, doors, started)
+    except Exception as error:
+        raise _explained(source, error) from error
+    return landing
+
+
+def _remember(ledger: duckdb.DuckDBPyConnection, source: Source) -> _Past:
+    registre.upsert(
+        ledger,
+        "registre.sources",
+        pa.Table.from_pylist(
+            [
+                {
+                    "source": source.name,
+                    "libelle": source.label,
+                    "pilier": source.pillar,
+                    "fraicheur_max_heures": int(source.max_age / timedelta(hours=1)),
+                    "licence": source.licence,
+                    "url": source.url,
+                }
+            ]
+        ),
+    )
+    taken = ledger.execute(
+        "select empreinte from registre.fichiers where source = ? and statut = 'pris'",
+        [source.name],
+    ).fetchall()
+    # A landing that met nothing (no file, an empty answer) says nothing of where the data is from.
+    landings = ledger.execute(
+        "select origine, max(curseur_a) from registre.prises where source = ? and statut = 'ok'"
+        " group by origine having sum(fichiers_pris) > 0 or max(curseur_a) is not null",
+        [source.name],
+    ).fetchall()
+    tables = ledger.execute(
+        "select table_name from duckdb_tables() where schema_name = ?", [f"raw_{source.name}"]
+    ).fetchall()
+    return _Past(
+        origins=frozenset(origin for origin, _ in landings),
+        taken=frozenset(digest for (digest,) in taken),
+        cursors={origin: cursor for origin, cursor in landings if cursor},
+        exists={table for (table,) in tables}.issuperset(source.tables),
+    )
+
+
+@contextmanager
+def _way_in(source: Source, past: _Past, report: Report) -> Iterator[_Way]:
+    """Choose the way in: real files, else the live service, else the sandbox.
+
+    A source that was once fed by real data is never played by the sandbox again.
+    """
+    folder = source.folder() if source.folder else stores.depot() / source.name
+    real = _opened(source, folder, REAL, past, report)
+    if source.has_api and not real.files and dlt.config.get(f"sources.{source.name}.live", bool):
+        report(f"{source.label} : service en ligne")
+        real.cursor_from, real.cursor_to = past.cursors.get(REAL), date.today().isoformat()
+        since = date.fromisoformat(real.cursor_from) if real.cursor_from else EPOCH
+        real.asks = [lambda: source.declare(since=since - source.look_back)]
+        yield real
+    elif real.files or source.folder or REAL in past.origins:
+        yield real
+    else:
+        report("bac à sable : données inventées")
+        world = sandbox.world()
+        with sandbox.serve(world) as url:
+            played = _played(source, past, world, url, report)
+            played.refused += real.refused
+            yield played
+
+
+def _opened(source: Source, folder: Path, origin: str, past: _Past, report: Report) -> _Way:
+    """Open the files of `folder` that were not taken yet; refuse those that are something else."""
+    way = _Way(origin)
+    if not source.reads:
+        return way
+    if source.folder and not folder.is_dir():
+        raise LandingError(f"le dossier {folder.name} est absent : lancer « make install »")
+    missing = next(iter(_doors(source, origin, landed=False).values())).missing
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        # A package holds more files than ours; a depot holds only what was meant for it.
+        if not path.is_file() or path.name.startswith("."):
+            continue
+        if source.folder and path.stem not in source.tables:
+            continue
+        file = depot.File.identify(path)
+        if file.digest in {*past.taken, *(other.digest for other in way.files)}:
+            continue
+        try:
+            if source.reads == "json":
+                file.open_json(source.recognise)
+            else:
+                file.open_csv(missing)
+        except depot.RefusedFileError as error:
+            report(f"{file.name} refusé : {error}")
+            way.refused.append((file, str(error)))
+        else:
+            way.files.append(file)
+    if source.reads == "csv":
+        way.asks = [lambda file=file: source.declare(pages=file.pages()) for file in way.files]
+    elif way.files:
+        documents = [(file.name, file.document) for file in way.files]
+        way.asks = [lambda: source.declare(documents=documents)]
+    return way
+
+
+def _played(source: Source, past: _Past, world: sandbox.World, url: str, report: Report) -> _Way:
+    """Let the sandbox play the source, by files or by its API."""
+    if not source.has_api:
+        folder = stores.data() / "sandbox" / source.name
+        folder.mkdir(parents=True, exist_ok=True)
+        sandbox.drop(world, source.name, folder)
+        return _opened(source, folder, SANDBOX, past, report)
+    way = _Way(SANDBOX, cursor_from=past.cursors.get(SANDBOX), cursor_to=world.end.isoformat())
+    since = date.fromisoformat(way.cursor_from) if way.cursor_from else world.start
+    # A service that forgets is asked again and again along its past.
+    step = timedelta(days=6) if not source.keeps_history else world.end - since
+    stops = [world.end]
+    while stops[0] - step > since:
+        stops.insert(0, stops[0] - step)
+    for stop in stops:
+        given = {
+            **sandbox.settings(source.name, url, stop),
+            "since": max(
+                world.start, (stop - step if stop > stops[0] else since) - source.look_back
+            ),
+            "until": stop,
+        }
+        way.asks.append(lambda given=given: source.declare(**given))
+    return way
+
+
+def _doors(source: Source, origin: str, landed: bool = True) -> dict[str, Door]:
+    """Return the door of each table, as its source declares it, without asking anything."""
+    nothing: dict[str, Any] = {
+        "csv": {"pages": ()},
+        "json": {"documents": ()},
+        None: {"token": "", "accounts": [], "subjects": {}},
+    }[source.reads]
+    doors = {}
+    for table, resource in source.declare(**nothing).resources.items():
+        columns = resource.compute_table_schema()["columns"]
+        key = [name for name, hints in columns.items() if hints.get("primary_key")]
+        known = _landed(source, table, key, origin) if landed else None
+        doors[table] = Door(table, columns, key, origin, known)
+    return doors
+
+
+def _landed(source: Source, table: str, key: list[str], origin: str) -> pa.Table | None:
+    with registre.ledger() as ledger:
+        try:
+            return ledger.execute(
+                f"select {', '.join(key)}, _empreinte from raw_{source.name}.{table}"
+                " where _origine = ?",
+                [origin],
+            ).to_arrow_table()
+        except duckdb.CatalogException:
+            return None
+
+
+def _load(source: Source, way: _Way, doors: Mapping[str, Door], report: Report) -> None:
+    pipeline = dlt.pipeline(
+        source.name,
+        pipelines_dir=str(stores.data() / "dlt"),
+        destination=dlt.destinations.duckdb(str(stores.raw())),
+        dataset_name=f"raw_{source.name}",
+    )
+    # What an interrupted landing left behind goes in first: dlt would take nothing else.
+    pipeline.run()
+    pipeline.run([_protected(door, way, report) for door in doors.values()])
+
+
+def _protected(door: Door, way: _Way, report: Report) -> DltResource:
+    """Return the dlt resource of one table: what the asks yield, once through the door."""
+
+    def rows() -> Iterator[Any]:
+        yield dlt.mark.materialize_table_schema()
+        for number, ask in enumerate(way.asks, start=1):
+            for page in ask().resources[door.table]:
+                admitted = door.admit(page)
+                if admitted.num_rows:
+                    yield admitted
+            if number == len(way.asks) or number % 20 == 0:
+                report(f"{door.table} : {door.tally.read:,} lignes lues".replace(",", " "))
+
+    system = {
+        "_fichier": {"data_type": "text"},
+        "_ligne": {"data_type": "bigint"},
+        "_empreinte": {"data_type": "text"},
+        "_origine": {"data_type": "text"},
+        # Within one landing, the row read last stands.
+        "_rang": {"data_type": "bigint", "dedup_sort": "desc"},
+    }
+    kept = {
+        column.name: {"data_type": column.data_type, "nullable": not column.required}
+        for column in door.kept
+    }
+    return dlt.resource(
+        rows,
+        name=door.table,
+        columns={**kept, **system},  # type: ignore[dict-item]
+        primary_key=door.key,
+        write_disposition="merge",
+    )
+
+
+def _summarise(
+    source: Source, past: _Past, way: _Way, doors: Mapping[str, Door], seconds: float
+) -> Landing:
+    tables = {
+        table: TableLanding(door.tally.read, door.tally.new, door.tally.changed, door.tally.aside)
+        for table, door in doors.items()
+    }
+    if broken := sum(len(file.broken) for file in way.files):
+        # Lines that are no rows never reached a door; a CSV feeds one table.
+        table, one = next(iter(tables.items()))
+        tables[table] = TableLanding(
+            one.read + broken, one.new, one.changed, one.quarantined + broken
+        )
+    return Landing(
+        source=source.name,
+        origin=way.origin,
+        tables=tables,
+        files_taken=[file.name for file in way.files],
+        files_refused=[(file.name, reason) for file, reason in way.refused],
+        warnings=[
+            f"{table} : colonne inconnue, non reprise : « {name} »"
+            for table, door in doors.items()
+            for name in sorted(door.tally.unknown)
+        ],
+        seconds=seconds,
+        cursor_from=way.cursor_from,
+        cursor_to=way.cursor_to,
+        switched=way.origin == REAL and SANDBOX in past.origins and REAL not in past.origins,
+    )
+
+
+def _record(
+    ledger: duckdb.DuckDBPyConnection,
+    landing: Landing,
+    way: _Way,
+    doors: Mapping[str, Door],
+    started: datetime,
+) -> None:
+    """Write the ledger; real data drives the sandbox's rows out of its source."""
+    source, origin = landing.source, landing.origin
+    if landing.origin == REAL and (way.files or way.cursor_to):
+        for table in doors:
+            ledger.execute(f"delete from raw_{source}.{table} where _origine = ?", [SANDBOX])
+        for table in ("registre.fichiers", "quarantaine.lignes"):
+            ledger.execute(
+                f"delete from {table} where source = ? and origine = ?", [source, SANDBOX]
+            )
+    for table, door in doors.items():
+        ledger.execute(
+            "delete from quarantaine.lignes where source = ? and table_name = ?"
+            " and list_contains(?, fichier)",
+            [source, table, sorted(door.tally.whences)],
+        )
+    aside = [
+        {"table_name": table, **reject}
+        for table, door in doors.items()
+        for reject in door.tally.rejects
+    ] + [
+        {
+            "table_name": next(iter(doors)),
+            "fichier": file.name,
+            "ligne": line,
+            "colonne": None,
+            "classe_valeur": "ligne entière",
+            "motif": reason,
+        }
+        for file in way.files
+        for line, reason in file.broken
+    ]
+    common = {"source": source, "origine": origin, "prise_at": started}
+    _insert(ledger, "quarantaine.lignes", [{**common, **row} for row in aside])
+    _insert(
+        ledger,
+        "registre.fichiers",
+        [
+            {
+                **common,
+                **_file_row(file, doors),
+                "avertissements": " ; ".join(landing.warnings) or None,
+            }
+            for file in way.files
+        ]
+        + [
+            {
+                **common,
+                "origine": REAL,
+                "empreinte": file.digest,
+                "fichier": file.name,
+                "statut": "refuse",
+                "motif": reason,
+                "octets": file.size,
+            }
+            for file, reason in way.refused
+        ],
+    )
+    _insert(
+        ledger,
+        "registre.prises",
+        [
+            {
+                "prise_id": uuid.uuid4().hex,
+                "source": source,
+                "origine": origin,
+                "debut_at": started,
+                "secondes": landing.seconds,
+                "lignes_lues": landing.total("read"),
+                "lignes_nouvelles": landing.total("new"),
+                "lignes_modifiees": landing.total("changed"),
+                "lignes_ecartees": landing.total("quarantined"),
+                "fichiers_pris": len(way.files),
+                "fichiers_refuses": len(way.refused),
+                "curseur_de": way.cursor_from,
+                "curseur_a": way.cursor_to,
+                "statut": "ok",
+            }
+        ],
+    )
+
+
+def _file_row(file: depot.File, doors: Mapping[str, Door]) -> dict[str, Any]:
+    read = sum(door.tally.by_whence[file.name][0] for door in doors.values()) + len(file.broken)
+    aside = sum(door.tally.by_whence[file.name][1] for door in doors.values()) + len(file.broken)
+    return {
+        "empreinte": file.digest,
+        "fichier": file.name,
+        "statut": "pris",
+        "octets": file.size,
+        "lignes_lues": read,
+        "lignes_retenues": read - aside,
+        "lignes_ecartees": aside,
+    }
+
+
+def _insert(ledger: duckdb.DuckDBPyConnection, table: str, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        registre.upsert(ledger, table, pa.Table.from_pylist(rows))
+
+
+def _explained(source: Source, error: Exception) -> LandingError:
+    """Return the cause and the remedy of a failure, without a word of the data."""
+    cause: BaseException = error
+    while isinstance(cause, PipelineStepFailed | ExtractionError) and cause.__cause__:
+        cause = cause.__cause__
+    if isinstance(cause, LandingError):
+        return cause
+    say = f"{source.label} : "
+    if isinstance(cause, registre.LockedError):
+        return LandingError(say + str(cause), transient=True)
+    if isinstance(cause, ConfigFieldMissingException):
+        key = f"SOURCES__{source.name.upper()}__{'__'.join(cause.fields).upper()}"
+        return LandingError(
+            f"{say}réglage absent. Le donner par la variable d’environnement {key} "
+            "ou dans dlt_pipelines/.dlt/secrets.toml."
+        )
+    if isinstance(cause, RequestException):
+        status = cause.response.status_code if cause.response is not None else None
+        if status in (401, 403):
+            return LandingError(
+                f"{say}clé refusée (HTTP {status}). Vérifier la clé et ses droits dans "
+                "l’environnement ou dlt_pipelines/.dlt/secrets.toml."
+            )
+        return LandingError(
+            f"{say}service injoignable ou en erreur (HTTP {status or 'sans réponse'}). "
+            "Relancer plus tard : rien n’est perdu.",
+            transient=True,
+        )
+    if isinstance(cause, OSError):
+        return LandingError(
+            f"{say}lecture ou écriture impossible ({cause.strerror or type(cause).__name__}). "
+            f"Vérifier la place et les droits du dossier {stores.data().name}/, puis relancer."
+        )
+    return LandingError(
+        f"{say}erreur inattendue ({type(cause).__name__}). La trace est au journal ; "
+        "relancer reprend sans rien perdre ni doubler."
+    )

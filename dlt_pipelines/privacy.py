@@ -1,0 +1,164 @@
+"""What happens to personal data at the door, before anything touches disk.
+
+Every column says `keep | redact | pseudonymise | drop` where it is born (hint `x-personal`); a text
+that says nothing is redacted. Redaction replaces patterned personal data by a typed mark, such as
+`[courriel]`; a candidate counts only if its checksum or numbering plan agrees, so that an amount, a
+file number or a public 08 number is left readable.
+"""
+
+import hashlib
+import hmac
+import os
+import re
+import secrets
+from collections.abc import Callable
+from typing import NamedTuple
+
+import phonenumbers
+import pyarrow as pa
+import pyarrow.compute as pc
+from stdnum import iban, luhn
+from stdnum.fr import nir
+
+from dlt_pipelines import stores
+
+KEEP, REDACT, PSEUDONYMISE, DROP = "keep", "redact", "pseudonymise", "drop"
+TREATMENTS = (KEEP, REDACT, PSEUDONYMISE, DROP)
+
+
+class Pattern(NamedTuple):
+    mark: str
+    candidate: re.Pattern[str]
+    is_personal: Callable[[str], bool]
+
+
+def _digits(text: str) -> str:
+    return re.sub(r"\D", "", text)
+
+
+def _is_private_phone(text: str) -> bool:
+    try:
+        number = phonenumbers.parse(re.sub(r"\(0\)", "", text), "FR")
+    except phonenumbers.NumberParseException:
+        return False
+    # 08 numbers belong to administrations and firms: masking them would hide the advice itself.
+    return phonenumbers.is_valid_number(number) and phonenumbers.number_type(number) in (
+        phonenumbers.PhoneNumberType.MOBILE,
+        phonenumbers.PhoneNumberType.FIXED_LINE,
+        phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE,
+        phonenumbers.PhoneNumberType.VOIP,
+    )
+
+
+def _is_nir(text: str) -> bool:
+    return bool(nir.is_valid(re.sub(r"[\s.\-]", "", text).upper()))
+
+
+# Longest first: the digits of an IBAN, a card or a NIR must not be taken for a telephone.
+PATTERNS = (
+    Pattern(
+        "[courriel]",
+        re.compile(r"[\w.+%-]{1,64}\s?(?:@|\(at\)|\[at\])\s?[\w-]{1,63}(?:\.[\w-]{1,63})+", re.I),
+        lambda text: True,
+    ),
+    Pattern(
+        "[iban]",
+        re.compile(r"\b[A-Z]{2}\d{2}(?:[ .-]?[0-9A-Z]{2,4}){3,8}(?:[ .-]?[0-9A-Z]{1,3})?\b", re.I),
+        lambda text: bool(iban.is_valid(re.sub(r"[ .-]", "", text), check_country=False)),
+    ),
+    Pattern(
+        "[nir]",
+        re.compile(
+            r"(?<!\d)[1-478][ .-]?\d{2}[ .-]?\d{2}[ .-]?(?:\d{2}|2[AB])[ .-]?\d{3}[ .-]?\d{3}"
+            r"[ .-]?\d{2}(?!\d)",
+            re.I,
+        ),
+        _is_nir,
+    ),
+    Pattern(
+        "[carte]",
+        re.compile(r"(?<!\d)\d{4}(?:[ .-]?\d{4}){2}[ .-]?\d{1,7}(?!\d)"),
+        lambda text: 13 <= len(_digits(text)) <= 19 and bool(luhn.is_valid(_digits(text))),
+    ),
+    Pattern(
+        "[telephone]",
+        re.compile(
+            r"(?<![\d+])(?:(?:\+|00)\s?(?:33|262|508|590|594|596|681|687|689)[ .\-/]?(?:\(0\))?"
+            r"[ .\-/]?|0)[1-9](?:[ .\-/_]{0,2}\d){8}(?!\d)"
+        ),
+        _is_private_phone,
+    ),
+    Pattern(
+        "[plaque]",
+        re.compile(
+            r"\b[A-HJ-NP-TV-Z]{2}[ -]?\d{3}[ -]?[A-HJ-NP-TV-Z]{2}\b"
+            r"|\b\d{2,4}[ -][A-HJ-NP-Z]{2,3}[ -](?:\d{2}|2[AB]|97\d)\b"
+        ),
+        lambda text: True,
+    ),
+)
+
+# A text with neither an at sign nor two digits near each other cannot hold any of the patterns:
+# RE2 sorts those out in bulk, and Python's regular expressions see only the rest.
+_SUSPECT = r"@|\(at\)|\[at\]|[0-9].{0,4}[0-9]"
+
+
+def redact(text: str) -> str:
+    """Return `text` with each personal datum replaced by its mark."""
+    for pattern in PATTERNS:
+        text = pattern.candidate.sub(
+            lambda match, p=pattern: p.mark if p.is_personal(match[0]) else match[0], text
+        )
+    return text
+
+
+def redact_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Redact a column of text; nulls stay null."""
+    suspect = pc.fill_null(pc.match_substring_regex(column, _SUSPECT), False)
+    if not pc.any(suspect).as_py():
+        return column
+    redacted = [redact(text) for text in column.filter(suspect).to_pylist()]
+    # Chunked because a page of long texts may pass the 2 GB of one Arrow string array.
+    return pa.chunked_array(
+        [
+            pc.replace_with_mask(
+                column.combine_chunks(), suspect.combine_chunks(), pa.array(redacted, pa.string())
+            )
+        ]
+    )
+
+
+def pseudonym_key() -> bytes:
+    """Return the key of pseudonyms: `CYBERIMPACT_PSEUDONYM_KEY`, else one made at first use.
+
+    It lies beside the data and never in the repository; losing it breaks the link between the
+    pseudonyms of before and after, and nothing else.
+    """
+    if key := os.environ.get("CYBERIMPACT_PSEUDONYM_KEY"):
+        return key.encode()
+    path = stores.data() / "pseudonymes.cle"
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        return path.read_bytes()
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(secrets.token_hex(32).encode())
+    return path.read_bytes()
+
+
+def pseudonymise_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Replace each value by its keyed HMAC-SHA256, 32 hexadecimal digits; nulls stay null."""
+    key = pseudonym_key()
+    return pa.chunked_array(
+        [
+            pa.array(
+                [
+                    None
+                    if value is None
+                    else hmac.new(key, value.encode(), hashlib.sha256).hexdigest()[:32]
+                    for value in column.to_pylist()
+                ],
+                pa.string(),
+            )
+        ]
+    )

@@ -1,0 +1,71 @@
+"""The ledger of landings, beside the raw data: what came in, when, what was refused or set aside.
+
+It lies in `raw.duckdb` and is written in one transaction once the data is in, so that it is the one
+truth about what was taken: a landing killed before that is simply done again, and merges.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import duckdb
+import pyarrow as pa
+
+from dlt_pipelines import stores
+
+_TABLES = """
+create schema if not exists registre;
+create schema if not exists quarantaine;
+create table if not exists registre.sources (
+    source text primary key, libelle text, pilier text, fraicheur_max_heures bigint,
+    licence text, url text
+);
+create table if not exists registre.prises (
+    prise_id text primary key, source text, origine text, debut_at timestamptz, secondes double,
+    lignes_lues bigint, lignes_nouvelles bigint, lignes_modifiees bigint, lignes_ecartees bigint,
+    fichiers_pris bigint, fichiers_refuses bigint, curseur_de text, curseur_a text,
+    statut text, message text
+);
+create table if not exists registre.fichiers (
+    source text, empreinte text, fichier text, statut text, motif text, octets bigint,
+    lignes_lues bigint, lignes_retenues bigint, lignes_ecartees bigint, avertissements text,
+    origine text, prise_at timestamptz, primary key (source, empreinte)
+);
+create table if not exists quarantaine.lignes (
+    source text, table_name text, fichier text, ligne bigint, colonne text, classe_valeur text,
+    motif text, origine text, prise_at timestamptz
+);
+"""
+
+
+class LockedError(RuntimeError):
+    """Another process holds the raw store."""
+
+
+@contextmanager
+def ledger() -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the raw store for one transaction on the ledger; nothing is kept if it fails."""
+    try:
+        connection = duckdb.connect(stores.raw())
+    except duckdb.IOException as error:
+        if "lock" in str(error).lower():
+            raise LockedError(
+                f"{stores.raw().name} est tenu par un autre processus : attendre la fin de "
+                "l’exécution en cours, ou fermer le programme qui l’a ouvert."
+            ) from error
+        raise
+    try:
+        # A missing table must be an error, not a Python variable of the same name.
+        connection.execute("set python_enable_replacements = false")
+        connection.execute("set timezone = 'UTC'")
+        connection.execute("begin")
+        connection.execute(_TABLES)
+        yield connection
+        connection.execute("commit")
+    finally:
+        connection.close()
+
+
+def upsert(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
+    connection.register("rows", rows)
+    connection.execute(f"insert or replace into {table} by name from rows")
+    connection.unregister("rows")

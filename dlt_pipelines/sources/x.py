@@ -1,0 +1,148 @@
+"""X: followers of the Gendarmerie's accounts, hourly volumes of posts about our subjects.
+
+Origin    : X API v2 (`users`, `tweets/counts/recent`), bearer token, pay per use.
+Licence   : X developer agreement; counts may be kept, posts are not read here.
+Grain     : one row per account and day of observation; one row per subject and hour.
+Personal  : none (accounts of public bodies, counts).
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import dlt
+from dlt.sources import DltResource
+from dlt.sources.helpers.rest_client import RESTClient
+from dlt.sources.helpers.rest_client.auth import BearerTokenAuth
+from dlt.sources.helpers.rest_client.paginators import JSONResponseCursorPaginator
+
+# `tweets/counts/recent` answers for seven days; asking for the last second of them is refused.
+WINDOW = timedelta(days=7) - timedelta(minutes=1)
+IDS_PER_CALL = 100
+PARIS = ZoneInfo("Europe/Paris")
+
+KEEP = {"x-personal": "keep"}
+COUNT = {**KEEP, "data_type": "bigint", "x-min": 0}
+MOMENT = {**KEEP, "data_type": "timestamp", "nullable": False}
+
+USERS: dict[str, dict[str, Any]] = {
+    "id": {**KEEP, "nullable": False},
+    "observed_on": {**KEEP, "data_type": "date", "nullable": False},
+    "observed_at": MOMENT,
+    "username": {**KEEP, "nullable": False},
+    "name": KEEP,
+    "departement_code": KEEP,
+    "followers_count": {
+        **COUNT,
+        "nullable": False,
+        "x-names": ["public_metrics.followers_count"],
+    },
+    "following_count": {**COUNT, "x-names": ["public_metrics.following_count"]},
+    # The API renames tweets to posts: both dialects are met.
+    "post_count": {
+        **COUNT,
+        "x-names": ["public_metrics.post_count", "public_metrics.tweet_count"],
+    },
+    "listed_count": {**COUNT, "x-names": ["public_metrics.listed_count"]},
+}
+
+TWEET_COUNTS: dict[str, dict[str, Any]] = {
+    "sujet": {**KEEP, "nullable": False},
+    "start_at": {**MOMENT, "x-names": ["start"]},
+    "end_at": {**MOMENT, "x-names": ["end"]},
+    "post_count": {**COUNT, "nullable": False, "x-names": ["post_count", "tweet_count"]},
+}
+
+
+@dlt.source
+def x(
+    base_url: str = dlt.config.value,
+    token: str = dlt.secrets.value,
+    accounts: list[dict[str, str]] = dlt.config.value,
+    subjects: dict[str, str] = dlt.config.value,
+    since: date | None = None,
+    until: date | None = None,
+) -> Iterable[DltResource]:
+    """Yield the resources `users` and `tweet_counts`.
+
+    Args:
+        base_url: root of the API, with its version.
+        token: bearer token of the application.
+        accounts: the accounts followed, each `{"id": …, "departement_code": …}`.
+        subjects: subject → query of the search syntax of X.
+        since: counts are asked from this day on (UTC), within the seven days that X keeps.
+        until: the observation is made as this day begins (UTC); None is now.
+    """
+    client = RESTClient(base_url, auth=BearerTokenAuth(token))
+    now = datetime.combine(until, time(), UTC) if until else datetime.now(UTC)
+    start = max(datetime.combine(since or date.min, time(), UTC), now - WINDOW)
+    yield dlt.resource(
+        _users(client, accounts, now),
+        name="users",
+        columns=USERS,
+        primary_key=["id", "observed_on"],
+    )
+    yield dlt.resource(
+        _counts(client, subjects, start, now),
+        name="tweet_counts",
+        columns=TWEET_COUNTS,
+        primary_key=["sujet", "start_at"],
+    )
+
+
+def _users(
+    client: RESTClient, accounts: list[dict[str, str]], now: datetime
+) -> Iterator[dict[str, Any]]:
+    places = {account["id"]: account.get("departement_code") for account in accounts}
+    ids = list(places)
+    for i in range(0, len(ids), IDS_PER_CALL):
+        response = client.get(
+            "users",
+            params={
+                "ids": ",".join(ids[i : i + IDS_PER_CALL]),
+                "user.fields": "public_metrics,username,name",
+            },
+        )
+        response.raise_for_status()
+        yield {
+            "whence": f"users {now:%Y-%m-%d}",
+            "records": [
+                {
+                    **user,
+                    "observed_on": f"{now.astimezone(PARIS):%Y-%m-%d}",
+                    "observed_at": now.isoformat(),
+                    "departement_code": places.get(user["id"]),
+                }
+                for user in response.json().get("data", [])
+            ],
+        }
+
+
+def _counts(
+    client: RESTClient, subjects: dict[str, str], start: datetime, end: datetime
+) -> Iterator[dict[str, Any]]:
+    # Only whole hours: a bucket cut by the window would replace the full one.
+    first = start.replace(minute=0, second=0, microsecond=0)
+    first = first if first == start else first + timedelta(hours=1)
+    last = end.replace(minute=0, second=0, microsecond=0)
+    if first >= last:
+        return
+    for subject, query in subjects.items():
+        pages = client.paginate(
+            "tweets/counts/recent",
+            params={
+                "query": query,
+                "granularity": "hour",
+                "start_time": f"{first:%Y-%m-%dT%H:%M:%SZ}",
+                "end_time": f"{last:%Y-%m-%dT%H:%M:%SZ}",
+            },
+            # An empty answer has no `data` at all.
+            data_selector="data[*]",
+            paginator=JSONResponseCursorPaginator("meta.next_token", "next_token"),
+        )
+        for page in pages:
+            yield {
+                "whence": f"tweets/counts/recent {subject} {first:%Y-%m-%dT%H}",
+                "records": [{**bucket, "sujet": subject} for bucket in page],
+            }
