@@ -1,0 +1,241 @@
+"""Command line: `python -m orchestration build|run|serve|dagster|sql|status`."""
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+
+from dlt_pipelines import stores
+
+# Dagster takes two seconds to import, dbt's assets four more: only where they are needed.
+
+HERE = Path(__file__).parent
+LOGS_KEPT = 30
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m orchestration", description="Lancer, suivre et consulter CyberImpact."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="commande")
+    served = argparse.ArgumentParser(add_help=False)
+    served.add_argument("--port", type=int, default=8000, help="port du site (8000)")
+    commands.add_parser("build", help="prendre, construire, contrôler, publier, faire le site")
+    commands.add_parser("run", help="build, puis servir le site", parents=[served])
+    commands.add_parser("serve", help="servir le site déjà construit", parents=[served])
+    ui = commands.add_parser("dagster", help="ouvrir l'interface de Dagster et son horloge")
+    ui.add_argument("--port", type=int, default=3000, help="port de l'interface (3000)")
+    sql = commands.add_parser("sql", help="interroger les tables publiées, en lecture seule")
+    sql.add_argument("-c", dest="query", metavar="requête", help="une requête, puis sortir")
+    commands.add_parser("status", help="l'état en un écran")
+    arguments = parser.parse_args()
+    try:
+        match arguments.command:
+            case "build":
+                return build()
+            case "run":
+                return build() or serve(arguments.port)
+            case "serve":
+                return serve(arguments.port)
+            case "dagster":
+                return dagster_ui(arguments.port)
+            case "sql":
+                return sql_prompt(arguments.query)
+            case _:
+                return status()
+    except KeyboardInterrupt:
+        print("\nInterrompu.", file=sys.stderr)
+        return 130
+
+
+def build() -> int:
+    """Run `refresh_all` in this process; return 0 if all of it went well."""
+    import logging
+
+    import dagster as dg
+
+    from orchestration.terminal import Terminal, console, failure_panel
+
+    started = time.monotonic()
+    log = _new_log()
+    console.print(f"[bold]CyberImpact[/] · données : {stores.data()}")
+    _prepare_dagster_home()
+    try:
+        from orchestration.assets import STEPS
+        from orchestration.definitions import defs
+    except Exception as error:
+        log.write_text(traceback.format_exc(), encoding="utf-8")
+        cause, _, remedy = str(error).partition("Remède : ")
+        text = f"[bold]Étape[/]   Chargement du projet\n[bold]Cause[/]   {escape(cause)}"
+        console.print(failure_panel(text + (remedy and f"\n[bold]Remède[/]  {remedy}"), log))
+        return 1
+    with Terminal(STEPS, log) as terminal, dg.DagsterInstance.get() as instance:
+        logging.getLogger("dagster").setLevel(logging.CRITICAL)
+        viewed = dg.Definitions.merge(
+            defs, dg.Definitions(loggers={"terminal": terminal.as_logger()})
+        )
+        result = viewed.resolve_job_def("refresh_all").execute_in_process(
+            instance=instance,
+            run_config={"loggers": {"terminal": {}}},
+            tags={"lancé par": "python -m orchestration"},
+            raise_on_error=False,
+        )
+    console.print(terminal.summary())
+    if not result.success:
+        console.print(terminal.failure())
+        return 1
+    console.print(f"[green]Fait[/] en {time.monotonic() - started:.0f} s. Journal : {log}")
+    return 0
+
+
+def serve(port: int) -> int:
+    from orchestration.site import serve as serve_site
+    from orchestration.terminal import console
+
+    if not (stores.site() / "index.html").exists():
+        console.print("Aucun site construit. Remède : lancer `make build`.")
+        return 1
+    console.print(
+        Panel(
+            f"Site         http://127.0.0.1:{port}\n"
+            "Dagster      make dagster   (ce qui a tourné, a vieilli, d'où vient un chiffre)\n"
+            "SQL          make sql       (les tables marts, en lecture seule)\n"
+            "État         make status",
+            title="À ouvrir ensuite",
+        )
+    )
+    serve_site(stores.site(), port=port)
+    return 0
+
+
+def dagster_ui(port: int) -> int:
+    """Run Dagster's webserver and daemon until interrupted."""
+    _prepare_dagster_home()
+    print(f"Dagster : http://127.0.0.1:{port} (prêt dans une demi-minute, Ctrl-C pour arrêter)")
+    command = ["dagster", "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)]
+    # `dagster dev` leaves children behind when it is stopped: they go with their group.
+    process = subprocess.Popen(  # noqa: S603
+        [sys.executable, "-m", *command, "--log-level", "warning"],
+        cwd=stores.ROOT,
+        start_new_session=True,
+    )
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(0))
+    try:
+        return process.wait()
+    finally:
+        for number, patience in ((signal.SIGINT, 15), (signal.SIGKILL, 5)):
+            try:
+                os.killpg(process.pid, number)
+                process.wait(patience)
+            except ProcessLookupError:
+                break
+            except subprocess.TimeoutExpired:
+                continue
+
+
+def sql_prompt(query: str | None) -> int:
+    """Become the duckdb prompt on the published file, read-only."""
+    if not stores.published().exists():
+        print("Aucune publication. Remède : lancer `make build`.", file=sys.stderr)
+        return 1
+    duckdb_cli = Path(sys.executable).with_name("duckdb")
+    command = [str(duckdb_cli), "-readonly", str(stores.published()), "-cmd", "use marts"]
+    os.execv(duckdb_cli, [*command, *(["-c", query] if query else [])])  # noqa: S606
+
+
+def status() -> int:
+    import dagster as dg
+
+    from orchestration.terminal import console
+
+    _prepare_dagster_home()
+    with dg.DagsterInstance.get() as instance:
+        for record in instance.get_run_records(limit=1):
+            run, started = record.dagster_run, record.start_time
+            when = _told(datetime.fromtimestamp(started, UTC)) if started else "en attente"
+            lasted = f", {record.end_time - started:.0f} s" if record.end_time and started else ""
+            console.print(
+                f"[bold]Dernier run[/]          {run.job_name} · {run.status.value} · "
+                f"{when}{lasted}"
+            )
+    if not stores.published().exists():
+        console.print("Aucune publication. Remède : lancer `make build`.")
+        return 1
+    modified = datetime.fromtimestamp(stores.published().stat().st_mtime, UTC)
+    console.print(f"[bold]Dernière publication[/] {_told(modified)}")
+    console.print(_sources_table())
+    used = {path.name: _bytes(path) for path in sorted(stores.data().iterdir())}
+    sizes = ", ".join(f"{name} {_size(size)}" for name, size in used.items() if size > 1e5)
+    free = shutil.disk_usage(stores.data()).free
+    console.print(f"[bold]Disque[/] {sizes} · libre {_size(free)}")
+    return 0
+
+
+def _sources_table() -> Table:
+    table = Table(
+        "Source", "Origine", "Lignes", "Donnée jusqu'au", "Prise", "Fraîcheur", "Écartées",
+        "Fichiers refusés", header_style="bold",
+    )  # fmt: skip
+    with duckdb.connect(str(stores.published()), read_only=True) as connection:
+        rows = connection.execute(
+            "select source_label, origine, lignes_count, derniere_donnee_le, derniere_prise_at,"
+            " fraicheur_max_heures, lignes_ecartees_count, fichiers_refuses_count"
+            " from marts.ref_sources order by source_label"
+        ).fetchall()
+    for label, origin, count, until, taken_at, max_hours, quarantined, refused in rows:
+        taken = taken_at and taken_at.replace(tzinfo=taken_at.tzinfo or UTC)
+        late = taken is None or (datetime.now(UTC) - taken).total_seconds() > max_hours * 3600
+        table.add_row(
+            label,
+            origin or "–",
+            f"{count or 0:,}".replace(",", " "),
+            f"{until:%d/%m/%Y}" if until else "–",
+            _told(taken) if taken else "jamais",
+            "[red]en retard[/]" if late else "[green]à jour[/]",
+            f"[yellow]{quarantined}[/]" if quarantined else "0",
+            f"[yellow]{refused}[/]" if refused else "0",
+        )
+    return table
+
+
+def _prepare_dagster_home() -> None:
+    stores.dagster_home().mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(HERE / "dagster.yaml", stores.dagster_home() / "dagster.yaml")
+
+
+def _new_log() -> Path:
+    folder = stores.data() / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in sorted(folder.glob("build-*.log"))[:-LOGS_KEPT]:
+        old.unlink()
+    return folder / f"build-{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.log"
+
+
+def _told(moment: datetime) -> str:
+    return f"{moment.astimezone():%d/%m/%Y %H:%M}"
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e9:.1f} Go" if count >= 1e9 else f"{count / 1e6:.1f} Mo"
+
+
+def _bytes(path: Path) -> int:
+    files: Iterable[Path] = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file() and not file.is_symlink())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,354 @@
+"""Assets: what each step makes, from the outside systems to the report pages.
+
+Every asset wraps one call of another room and says what came of it. Names are wires: the key of a
+raw table is that of the dbt source which reads it, so the lineage joins with no configuration.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import dagster as dg
+import duckdb
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
+from dagster_dbt.asset_utils import (
+    get_asset_check_key_for_test,
+    get_updated_cli_invocation_params_for_context,
+)
+
+from dlt_pipelines import stores
+from dlt_pipelines.catalog import CATALOG, Landing, LandingError, land
+from orchestration import marks, publication, warehouse
+from orchestration.site import SiteError, build_site, page_marts
+
+WRITER = "duckdb_writer"
+SITE_BUILDER = "site_builder"
+
+Events = Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]
+
+# Locks and networks pass; requests' errors are OSErrors.
+MAY_PASS = (OSError, duckdb.IOException)
+RETRIES = dg.RetryPolicy(
+    max_retries=3, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
+)
+GENERIC_REMEDY = "relancer ; si l'erreur revient, lire le journal et signaler l'anomalie."
+SAID_IN_FRENCH = (LandingError, warehouse.WarehouseError, publication.PublicationError, SiteError)
+
+
+@contextmanager
+def told_plainly() -> Iterator[None]:
+    """Turn an error into a failure that says its cause, tried again only if it may pass."""
+    try:
+        yield
+    except (dg.Failure, *MAY_PASS):
+        raise
+    except SAID_IN_FRENCH as error:
+        may_pass = isinstance(error, LandingError) and error.transient
+        raise dg.Failure(str(error), allow_retries=may_pass) from error
+    except Exception as error:
+        said = f"{type(error).__name__} : {error}\nRemède : {GENERIC_REMEDY}"
+        raise dg.Failure(said, allow_retries=False) from error
+
+
+# ---- raw ------------------------------------------------------------------------------------
+
+outside = [
+    dg.AssetSpec(
+        ["exterieur", source.name],
+        group_name="exterieur",
+        description=source.label,
+        metadata={"url": dg.MetadataValue.url(source.url), "licence": source.licence},
+    )
+    for source in CATALOG.values()
+]
+
+
+def raw_asset(name: str) -> dg.AssetsDefinition:
+    """Return the tables of one source, landed together."""
+    source = CATALOG[name]
+    first = dg.AssetKey([name, source.tables[0]])
+
+    @dg.multi_asset(
+        name=name,
+        specs=[
+            dg.AssetSpec(
+                [name, table],
+                deps=[["exterieur", name]],
+                group_name="raw",
+                kinds={"dlt", "duckdb"},
+                freshness_policy=dg.FreshnessPolicy.time_window(
+                    warn_window=source.max_age, fail_window=2 * source.max_age
+                ),
+            )
+            for table in source.tables
+        ],
+        check_specs=[
+            dg.AssetCheckSpec(
+                f"{name}_has_no_quarantine",
+                asset=first,
+                description="Lignes mises de côté, et pourquoi.",
+            ),
+            dg.AssetCheckSpec(
+                f"{name}_has_no_refused_file",
+                asset=first,
+                description="Fichiers du dépôt refusés, et pourquoi.",
+            ),
+        ],
+        pool=WRITER,
+        retry_policy=RETRIES,
+        required_resource_keys={"living_run"},
+    )
+    def landed(context: dg.AssetExecutionContext) -> Events:
+        with told_plainly():
+            landing = land(name, report=context.log.info)
+            held = _held(landing)
+        context.log.info(_sentence(landing))
+        for table, count in landing.tables.items():
+            yield dg.MaterializeResult(
+                asset_key=[name, table],
+                metadata={
+                    "dagster/row_count": held["rows"][table],
+                    "lignes lues": count.read,
+                    "lignes nouvelles": count.new,
+                    "lignes modifiées": count.changed,
+                    "lignes écartées": count.quarantined,
+                    "fichiers pris": landing.files_taken,
+                    "avertissements": landing.warnings,
+                    "origine": landing.origin,
+                    "curseur": f"{landing.cursor_from or '–'} → {landing.cursor_to or '–'}",
+                    "secondes": round(landing.seconds, 2),
+                },
+            )
+        yield dg.AssetCheckResult(
+            asset_key=first,
+            check_name=f"{name}_has_no_quarantine",
+            passed=not held["reasons"],
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={"lignes écartées": sum(held["reasons"].values()), **held["reasons"]},
+        )
+        yield dg.AssetCheckResult(
+            asset_key=first,
+            check_name=f"{name}_has_no_refused_file",
+            passed=not landing.files_refused,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata=dict(landing.files_refused),
+        )
+
+    return landed
+
+
+def _held(landing: Landing) -> dict[str, dict[str, int]]:
+    """Return the rows each table holds and the reasons of the quarantine, after a landing."""
+    with duckdb.connect(str(stores.raw()), read_only=True) as connection:
+        return {
+            "rows": {
+                table: connection.execute(
+                    f'select count(*) from raw_{landing.source}."{table}"'  # noqa: S608
+                ).fetchall()[0][0]
+                for table in landing.tables
+            },
+            "reasons": dict(
+                connection.execute(
+                    "select motif, count(*) from quarantaine.lignes where source = ? group by all",
+                    [landing.source],
+                ).fetchall()
+            ),
+        }
+
+
+def _sentence(landing: Landing) -> str:
+    parts = [
+        f"{landing.total('read')} lignes lues",
+        f"{landing.total('new')} nouvelles",
+        f"{landing.total('changed')} modifiées",
+        f"{landing.total('quarantined')} écartées",
+    ]
+    if landing.files_taken or landing.files_refused:
+        parts.append(f"{len(landing.files_taken)} fichier(s) pris")
+    if landing.files_refused:
+        parts.append(f"{len(landing.files_refused)} refusé(s)")
+    origin = {"reel": "données réelles", "bac_a_sable": "bac à sable"}[landing.origin]
+    return ("" if landing.changed else "inchangé : ") + f"{', '.join(parts)} ({origin})"
+
+
+raw = [raw_asset(name) for name in CATALOG]
+
+# Each landing writes a line here; dbt reads them as it reads the sources.
+ledger = [
+    dg.AssetSpec(key, deps=raw, group_name="raw", kinds={"duckdb"}, description=description)
+    for key, description in {
+        ("registre", "sources"): "Les sources, telles que le catalogue les nomme.",
+        ("registre", "prises"): "Une ligne par prise.",
+        ("registre", "fichiers"): "Une ligne par fichier reçu, pris ou refusé.",
+        ("quarantaine", "lignes"): "Une ligne par ligne écartée.",
+    }.items()
+]
+
+
+# ---- warehouse ------------------------------------------------------------------------------
+
+
+class Names(DagsterDbtTranslator):
+    """Group by layer, and marts by pillar: both are folders."""
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
+        if dbt_resource_props["resource_type"] == "seed":
+            return "seeds"
+        _, *folders, _ = dbt_resource_props["fqn"]
+        return (folders[1:] if folders[0] == "marts" and folders[1:] else folders)[0]
+
+
+MANIFEST: dict[str, Any] = json.loads(warehouse.manifest().read_text())
+NAMES = Names(DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True))
+
+
+@dbt_assets(
+    name="warehouse",
+    manifest=MANIFEST,
+    dagster_dbt_translator=NAMES,
+    pool=WRITER,
+    retry_policy=RETRIES,
+    required_resource_keys={"living_run"},
+)
+def built(context: dg.AssetExecutionContext) -> Events:
+    with told_plainly():
+        if context.is_subset:
+            selection = get_updated_cli_invocation_params_for_context(context, MANIFEST, NAMES)
+            arguments = [*selection.selection_args]
+            if selection.indirect_selection:
+                arguments += ["--indirect-selection", selection.indirect_selection]
+            result = warehouse.Build(warehouse.build(arguments, context.log.info), False)
+        else:
+            result = warehouse.refresh(context.log.info)
+        # An unchanged step says again what its build said: its tables and the verdicts of its
+        # tests are those of the same rows. Without these events Dagster would skip what follows,
+        # and a publication or a site that failed last time would never be repaired.
+        for node in result.nodes:
+            yield from _events(node, result.is_unchanged)
+        if error := warehouse.broken(result.nodes):
+            raise error
+    context.log.info(str(result))
+
+
+def _events(node: warehouse.Node, is_unchanged: bool) -> Events:
+    metadata: dict[str, Any] = {"secondes": node.seconds, "inchangé": is_unchanged}
+    if node.kind in ("model", "seed") and node.status == "success":
+        if node.rows is not None:
+            metadata["dagster/row_count"] = node.rows
+        key = NAMES.get_asset_spec(MANIFEST, node.unique_id, None).key
+        yield dg.MaterializeResult(asset_key=key, metadata=metadata)
+    elif node.kind == "test" and node.status != "skipped":
+        check = get_asset_check_key_for_test(MANIFEST, NAMES, node.unique_id, None)
+        if check:
+            severity = dg.AssetCheckSeverity
+            yield dg.AssetCheckResult(
+                asset_key=check.asset_key,
+                check_name=check.name,
+                passed=node.status == "pass",
+                severity=severity.ERROR if node.is_broken else severity.WARN,
+                metadata={**metadata, "lignes en défaut": node.failures or 0},
+            )
+
+
+# ---- publication and site -------------------------------------------------------------------
+
+marts = [key for key in built.keys if key.path[0] == "marts"]
+published = dg.AssetKey(["published", "cyberimpact"])
+
+
+@dg.multi_asset(
+    name="publication",
+    specs=[
+        dg.AssetSpec(
+            published,
+            deps=marts,
+            group_name="publication",
+            kinds={"duckdb", "parquet"},
+            description="Les tables marts, telles que les analystes et le site les lisent.",
+        )
+    ],
+    check_specs=[
+        dg.AssetCheckSpec(
+            "published_equals_warehouse",
+            asset=published,
+            description="Chaque table publiée a les lignes de l'entrepôt, en DuckDB et en Parquet.",
+        )
+    ],
+    pool=WRITER,
+    retry_policy=RETRIES,
+    required_resource_keys={"living_run"},
+)
+def publication_asset(context: dg.AssetExecutionContext) -> Events:
+    made_from = marks.made_from("warehouse")
+    targets = stores.published(), stores.published_parquet()
+    rows: dict[str, int] | None = marks.get("publication", made_from, *targets)
+    is_unchanged = rows is not None
+    if rows is None:
+        marks.forget("publication")
+        with told_plainly():
+            rows = publication.publish(
+                stores.warehouse(), *targets, warehouse.marts_without_source(MANIFEST)
+            )
+        marks.put("publication", made_from, rows)
+    yield dg.MaterializeResult(
+        asset_key=published,
+        metadata={
+            "tables": len(rows),
+            "dagster/row_count": sum(rows.values()),
+            "octets": stores.published().stat().st_size,
+            "inchangé": is_unchanged,
+            "lignes par table": dg.MetadataValue.json(rows),
+        },
+    )
+    yield dg.AssetCheckResult(asset_key=published, passed=True, metadata={"tables": len(rows)})
+    context.log.info(
+        ("inchangé : " if is_unchanged else "") + f"{len(rows)} tables, {sum(rows.values())} lignes"
+    )
+
+
+pages = page_marts()
+
+
+@dg.multi_asset(
+    name="site",
+    specs=[
+        dg.AssetSpec(
+            ["reports", *page.split("/")],
+            deps=[published, *[["marts", mart] for mart in sorted(read)]],
+            group_name="reports",
+            kinds={"evidence"},
+        )
+        for page, read in pages.items()
+    ],
+    pool=SITE_BUILDER,
+    retry_policy=RETRIES,
+    required_resource_keys={"living_run"},
+)
+def site(context: dg.AssetExecutionContext) -> Events:
+    made_from = marks.fingerprint(
+        publication.content(stores.published()),
+        marks.files(stores.ROOT / "reports", leave_out=("node_modules", ".evidence", "build")),
+    )
+    is_unchanged = marks.get("site", made_from, stores.site() / "index.html") is not None
+    if not is_unchanged:
+        marks.forget("site")
+        with told_plainly():
+            build_site(
+                stores.published(), stores.site(), stores.data() / "reports", context.log.info
+            )
+        marks.put("site", made_from, "")
+    for page in pages:
+        yield dg.MaterializeResult(
+            asset_key=["reports", *page.split("/")], metadata={"inchangé": is_unchanged}
+        )
+    context.log.info(("inchangé : " if is_unchanged else "") + f"{len(pages)} pages")
+
+
+# The steps of a whole refresh, in order, as people name them.
+STEPS = {
+    **{name: source.label for name, source in CATALOG.items()},
+    "warehouse": "Entrepôt : modèles et contrôles",
+    "publication": "Publication",
+    "site": "Site",
+}

@@ -1,0 +1,168 @@
+"""Publish the marts: write beside, audit, swap.
+
+A reader that holds the old file keeps it, a new reader gets the new one, and neither meets the
+writer: on one live file 158 of 162 writer batches failed under four readers.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Collection
+from pathlib import Path
+
+import duckdb
+
+# The oldest storage that keeps our types: older readers (Node, JDBC, DBeaver) open it too.
+STORAGE_VERSION = "v1.2.0"
+
+
+class PublicationError(RuntimeError):
+    """The staged publication failed its audit; the message says why, and what to do, in French."""
+
+
+def publish(
+    warehouse: Path, published: Path, parquet: Path, may_be_empty: Collection[str] = ()
+) -> dict[str, int]:
+    """Copy schema `marts` of `warehouse` to `published` and `parquet`, and return mart -> rows.
+
+    `parquet` becomes a symbolic link, the only folder that can be swapped in one step.
+
+    Args:
+        warehouse: the file dbt builds; read only.
+        published: the file analysts open, replaced atomically.
+        parquet: folder of one Parquet file per mart, replaced atomically.
+        may_be_empty: marts whose own source holds no row; any other mart that had rows and has
+            none any more stops the publication.
+
+    Raises:
+        PublicationError: the audit failed. The previous publication is untouched.
+    """
+    published.parent.mkdir(parents=True, exist_ok=True)
+    staged = published.with_name(f".{published.name}.staged")
+    staged_parquet = parquet.with_name(f".{parquet.name}-{time.time_ns()}")
+    staged.unlink(missing_ok=True)
+    staged_parquet.mkdir()
+    try:
+        expected = _copy(warehouse, staged, staged_parquet)
+        _audit(staged, staged_parquet, expected)
+        _refuse_emptied(expected, published, may_be_empty)
+    except BaseException:
+        staged.unlink(missing_ok=True)
+        shutil.rmtree(staged_parquet)
+        raise
+    _swap_folder(staged_parquet, parquet)
+    os.replace(staged, published)
+    return expected
+
+
+def content(published: Path) -> str:
+    """Return a text that changes when a published name, type, comment or value changes."""
+    with duckdb.connect(str(published), read_only=True) as connection:
+        columns = connection.execute(
+            "select table_name, column_name, data_type, comment from duckdb_columns()"
+            " where schema_name = 'marts' order by all"
+        ).fetchall()
+        marts = sorted({name for name, *_ in columns})
+        digests = [f"select sum(hash({mart})) from marts.{mart}" for mart in marts]  # noqa: S608
+        rows = [connection.execute(digest).fetchone() for digest in digests]
+    return repr((columns, rows))
+
+
+def _copy(warehouse: Path, staged: Path, folder: Path) -> dict[str, int]:
+    rows = {}
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{_quoted(warehouse)}' as warehouse (read_only)")
+        connection.execute(
+            f"attach '{_quoted(staged)}' as staged (storage_version '{STORAGE_VERSION}')"
+        )
+        connection.execute("create schema staged.marts")
+        for mart in _marts(connection, "warehouse"):
+            source, target = f'warehouse.marts."{mart}"', f'staged.marts."{mart}"'
+            connection.execute(f"create table {target} as from {source}")
+            connection.execute(f"copy {target} to '{_quoted(folder / mart)}.parquet'")
+            rows[mart] = _count(connection, source)
+        # A CTAS keeps types and loses the descriptions that analysts read in their tool.
+        for kind, name, comment in connection.execute(
+            """
+            select 'table', format('staged.marts."{}"', table_name), comment from duckdb_tables()
+            where database_name = 'warehouse' and schema_name = 'marts' and comment is not null
+            union all
+            select 'column', format('staged.marts."{}"."{}"', table_name, column_name), comment
+            from duckdb_columns()
+            where database_name = 'warehouse' and schema_name = 'marts' and comment is not null
+            """
+        ).fetchall():
+            connection.execute(f"comment on {kind} {name} is '{_quoted(comment)}'")
+    return rows
+
+
+def _audit(staged: Path, folder: Path, expected: dict[str, int]) -> None:
+    if not expected:
+        raise PublicationError(
+            "L'entrepôt ne contient aucune table dans le schéma marts. "
+            "Remède : relancer `make build` ; si l'entrepôt reste vide, lire le journal de dbt."
+        )
+    with duckdb.connect(str(staged), read_only=True) as connection:
+        found = {
+            mart: (
+                _count(connection, f'marts."{mart}"'),
+                _count(connection, f"read_parquet('{_quoted(folder / mart)}.parquet')"),
+            )
+            for mart in _marts(connection, staged.stem)
+        }
+    wrong = {mart for mart in expected | found if found.get(mart) != (expected.get(mart),) * 2}
+    if wrong:
+        raise PublicationError(
+            f"La copie à publier diffère de l'entrepôt : {', '.join(sorted(wrong))}. "
+            "Remède : vérifier la place sur le disque, puis relancer `make build`."
+        )
+
+
+def _refuse_emptied(rows: dict[str, int], published: Path, may_be_empty: Collection[str]) -> None:
+    if not published.exists():
+        return
+    with duckdb.connect(str(published), read_only=True) as connection:
+        emptied = [
+            mart
+            for mart in _marts(connection, published.stem)
+            if rows.get(mart) == 0
+            and mart not in may_be_empty
+            and _count(connection, f'marts."{mart}"') > 0
+        ]
+    if emptied:
+        raise PublicationError(
+            f"{', '.join(emptied)} : vide, alors que sa source ne l'est pas et que la publication "
+            "précédente ne l'était pas. Remède : corriger le modèle dbt, puis relancer "
+            "`make build`."
+        )
+
+
+def _swap_folder(new: Path, link: Path) -> None:
+    previous = link.readlink().name if link.is_symlink() else None
+    new_link = link.with_name(f".{link.name}.link")
+    new_link.unlink(missing_ok=True)
+    new_link.symlink_to(new.name)
+    os.replace(new_link, link)
+    # The previous files stay until the next publication: a reader may have listed them already.
+    for old in link.parent.glob(f".{link.name}-*"):
+        if old.name not in (new.name, previous):
+            shutil.rmtree(old)
+
+
+def _marts(connection: duckdb.DuckDBPyConnection, database: str) -> list[str]:
+    rows = connection.execute(
+        "select table_name from information_schema.tables"
+        " where table_catalog = ? and table_schema = 'marts' order by 1",
+        [database],
+    ).fetchall()
+    return [name for (name,) in rows]
+
+
+def _count(connection: duckdb.DuckDBPyConnection, relation: str) -> int:
+    row = connection.execute(f"select count(*) from {relation}").fetchone()  # noqa: S608
+    assert row is not None  # noqa: S101 – an aggregate always returns one row
+    return int(row[0])
+
+
+def _quoted(text: object) -> str:
+    return str(text).replace("'", "''")

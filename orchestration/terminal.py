@@ -1,0 +1,148 @@
+"""What a person sees of a run that goes on: a view over the events Dagster logs."""
+
+import logging
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+console = Console(highlight=False)
+
+LOCK_REMEDY = "fermer le programme qui tient ce fichier, ou attendre la fin de son run ; relancer."
+
+
+@dataclass
+class Step:
+    label: str
+    started: float = field(default_factory=time.monotonic)
+    seconds: float = 0.0
+    outcome: str = "non fait"
+    said: str = ""
+
+
+class Terminal(logging.Handler):
+    """Print each step as it starts, speaks and ends; keep the whole in a log file."""
+
+    def __init__(self, labels: dict[str, str], log: Path) -> None:
+        super().__init__()
+        self.steps = {key: Step(label) for key, label in labels.items()}
+        self.failures: list[tuple[Step, str, str]] = []  # with cause and remedy
+        self.log = log
+        self._file = logging.FileHandler(log, encoding="utf-8")
+        self._file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task("démarrage")
+
+    def __enter__(self) -> "Terminal":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+        self._file.close()
+
+    def as_logger(self) -> dg.LoggerDefinition:
+        """Return the Dagster logger that feeds this view, and nothing else of the console."""
+
+        @dg.logger
+        def terminal(_: dg.InitLoggerContext) -> logging.Logger:
+            logger = logging.Logger("terminal", logging.DEBUG)
+            logger.addHandler(self)
+            return logger
+
+        return terminal
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._file.emit(record)
+        meta = record.dagster_meta  # type: ignore[attr-defined]
+        event, step = meta["dagster_event"], self.steps.get(meta["step_key"])
+        if step is None:
+            return
+        if event is None:
+            step.said = meta["orig_message"]
+            self._now(step, step.said)
+            return
+        match event.event_type_value:
+            case "STEP_START":
+                step.started = time.monotonic()
+                self._progress.reset(self._task)
+                self._now(step, "")
+            case "STEP_SUCCESS":
+                step.outcome = "inchangé" if step.said.startswith("inchangé") else "fait"
+                self._ended(step, "[green]✓[/]", step.said)
+            case "STEP_UP_FOR_RETRY":
+                cause, _ = _explained(event.event_specific_data.error, None)
+                self._ended(step, "[yellow]↻[/]", f"nouvel essai dans un instant : {cause}")
+            case "STEP_FAILURE":
+                data = event.event_specific_data
+                user = data.user_failure_data
+                step.outcome = "échec"
+                self.failures.append((step, *_explained(data.error, user and user.description)))
+                self._ended(step, "[red]✗[/]", "")
+            case "ASSET_CHECK_EVALUATION":
+                check = event.event_specific_data
+                if not check.passed:
+                    colour = "red" if check.severity.value == "ERROR" else "yellow"
+                    self._print(f"  [{colour}]![/] [dim]{escape(check.check_name)}[/]")
+            case "ENGINE_EVENT" if "blocked by limit" in event.message:
+                self._now(step, "attend la fin d'un autre run")
+
+    def summary(self) -> Table:
+        """Return the table of what each step did."""
+        table = Table("Étape", "Issue", "Ce qui a été fait", "Durée", header_style="bold")
+        table.columns[3].justify = "right"
+        for step in self.steps.values():
+            seconds = f"{step.seconds:.1f} s" if step.seconds else ""
+            table.add_row(step.label, step.outcome, escape(step.said), seconds)
+        return table
+
+    def failure(self) -> Panel:
+        """Return one screen: the step, the cause, the remedy, the log."""
+        parts = [
+            f"[bold]Étape[/]   {escape(step.label)}\n[bold]Cause[/]   {escape(cause)}"
+            + (remedy and f"\n[bold]Remède[/]  {escape(remedy)}")
+            for step, cause, remedy in self.failures
+        ]
+        return failure_panel("\n\n".join(parts), self.log)
+
+    def _ended(self, step: Step, sign: str, said: str) -> None:
+        step.seconds = time.monotonic() - step.started
+        self._print(f"{sign} {step.label:<48} {step.seconds:6.1f} s  {escape(said)}")
+
+    def _now(self, step: Step, said: str) -> None:
+        text = f"{step.label}  [dim]{escape(said)}[/]"
+        if console.is_terminal:
+            self._progress.update(self._task, description=text)
+        else:
+            self._print(f"  {text}")
+
+    def _print(self, text: str) -> None:
+        self._progress.console.print(text, soft_wrap=not console.is_terminal)
+
+
+def failure_panel(text: str, log: Path) -> Panel:
+    return Panel(f"{text}\n\n[bold]Journal[/] {log}", title="Échec", border_style="red")
+
+
+def _explained(error: Any, description: str | None) -> tuple[str, str]:
+    """Return the cause and the remedy of a failed step, without a traceback."""
+    while error.cause:
+        error = error.cause
+    cause, _, remedy = (description or error.message).partition("Remède : ")
+    if "lock on file" in cause:
+        remedy = LOCK_REMEDY
+    return cause.strip()[:2000], remedy.strip()
