@@ -8,3 +8,8 @@
 {% macro mois(jour) -%}
     cast(date_trunc('month', {{ jour }}) as date)
 {%- endmacro %}
+
+{#- Some exports write a postcode as a number: `1000`, `38000.0`. -#}
+{% macro code_postal(texte) -%}
+    lpad(nullif(regexp_extract({{ texte }}, '^([0-9]{4,5})([.]0+)?$', 1), ''), 5, '0')
+{%- endmacro %}

@@ -35,7 +35,7 @@ codes_postaux_cites as (
     select
         avis_id,
         2 as rang,
-        code_postal,
+        {{ code_postal('code_postal') }} as code_postal,
         coalesce(pays, 'France') as pays
     from experiences
     where code_postal is not null
@@ -43,7 +43,7 @@ codes_postaux_cites as (
     select
         avis_id,
         2 + rang as rang,
-        code_postal,
+        {{ code_postal('code_postal') }} as code_postal,
         coalesce(pays, 'France') as pays
     from services
     where code_postal is not null

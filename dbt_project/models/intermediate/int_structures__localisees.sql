@@ -41,7 +41,10 @@ select
     structures.parent_id,
     structures.departement_code,
     structures.commune_code,
-    structures.code_postal,
+    case
+        when structures.departement_code is null then structures.code_postal
+        else {{ code_postal('structures.code_postal') }}
+    end as code_postal,
     structures.ville,
     structures.is_active,
     perimetre.libelle is not null as is_gendarmerie,

@@ -5,7 +5,7 @@ with source as (
 select
     -- ids
     code as commune_code,
-    coalesce(departement, collectivite_outremer) as departement_code,
+    departement as departement_code,
     region as region_code,
     -- libellés
     nom as commune_label,
