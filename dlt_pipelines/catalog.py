@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
@@ -288,7 +289,7 @@ def _way_in(source: Source, past: _Past, report: Report) -> Iterator[_Way]:
         report(f"{source.label} : service en ligne")
         real.cursor_from, real.cursor_to = past.cursors.get(REAL), date.today().isoformat()
         since = date.fromisoformat(real.cursor_from) if real.cursor_from else EPOCH
-        real.asks = [lambda: source.declare(since=since - source.look_back)]
+        real.asks = [partial(source.declare, since=since - source.look_back)]
         yield real
     elif real.files or source.folder or REAL in past.origins:
         yield real
@@ -329,10 +330,10 @@ def _opened(source: Source, folder: Path, origin: str, past: _Past, report: Repo
         else:
             way.files.append(file)
     if source.reads == "csv":
-        way.asks = [lambda file=file: source.declare(pages=file.pages()) for file in way.files]
+        way.asks = [partial(source.declare, pages=file.pages()) for file in way.files]
     elif way.files:
         documents = [(file.name, file.document) for file in way.files]
-        way.asks = [lambda: source.declare(documents=documents)]
+        way.asks = [partial(source.declare, documents=documents)]
     return way
 
 
@@ -364,13 +365,13 @@ def _played(source: Source, past: _Past, world: sandbox.World, url: str, report:
 
 def _doors(source: Source, origin: str, landed: bool = True) -> dict[str, Door]:
     """Return the door of each table, as its source declares it, without asking anything."""
-    nothing: dict[str, Any] = {
+    nothing: dict[str | None, dict[str, Any]] = {
         "csv": {"pages": ()},
         "json": {"documents": ()},
         None: {"token": "", "accounts": [], "subjects": {}},
-    }[source.reads]
+    }
     doors = {}
-    for table, resource in source.declare(**nothing).resources.items():
+    for table, resource in source.declare(**nothing[source.reads]).resources.items():
         columns = resource.compute_table_schema()["columns"]
         key = [name for name, hints in columns.items() if hints.get("primary_key")]
         known = _landed(source, table, key, origin) if landed else None
@@ -415,7 +416,11 @@ def _protected(door: Door, way: _Way, report: Report) -> DltResource:
             if number == len(way.asks) or number % 20 == 0:
                 report(f"{door.table} : {door.tally.read:,} lignes lues".replace(",", " "))
 
-    system = {
+    columns: dict[str, Any] = {
+        column.name: {"data_type": column.data_type, "nullable": not column.required}
+        for column in door.kept
+    }
+    columns |= {
         "_fichier": {"data_type": "text"},
         "_ligne": {"data_type": "bigint"},
         "_empreinte": {"data_type": "text"},
@@ -423,14 +428,10 @@ def _protected(door: Door, way: _Way, report: Report) -> DltResource:
         # Within one landing, the row read last stands.
         "_rang": {"data_type": "bigint", "dedup_sort": "desc"},
     }
-    kept = {
-        column.name: {"data_type": column.data_type, "nullable": not column.required}
-        for column in door.kept
-    }
     return dlt.resource(
-        rows,
+        rows(),
         name=door.table,
-        columns={**kept, **system},  # type: ignore[dict-item]
+        columns=columns,
         primary_key=door.key,
         write_disposition="merge",
     )

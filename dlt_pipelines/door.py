@@ -21,7 +21,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from typing import Any, TypeAlias, TypedDict
 
 import duckdb
 import pyarrow as pa
@@ -36,7 +36,7 @@ class Records(TypedDict):
     records: list[dict[str, Any]]
 
 
-Page = Records | pa.Table
+Page: TypeAlias = Records | pa.Table
 
 _WHERE = ("_fichier", "_ligne")
 _INTEGER = r"^[+-]?\d{1,18}([.,]0+)?$"

@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import phonenumbers
@@ -106,10 +107,12 @@ _SUSPECT = r"@|\(at\)|\[at\]|[0-9].{0,4}[0-9]"
 def redact(text: str) -> str:
     """Return `text` with each personal datum replaced by its mark."""
     for pattern in PATTERNS:
-        text = pattern.candidate.sub(
-            lambda match, p=pattern: p.mark if p.is_personal(match[0]) else match[0], text
-        )
+        text = pattern.candidate.sub(partial(_mark, pattern), text)
     return text
+
+
+def _mark(pattern: Pattern, match: re.Match[str]) -> str:
+    return pattern.mark if pattern.is_personal(match[0]) else match[0]
 
 
 def redact_column(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -15,7 +15,7 @@ from dlt.sources import DltResource
 KEEP = {"x-personal": "keep"}
 CODE = {**KEEP, "nullable": False}
 
-TABLES: dict[str, dict[str, dict[str, Any]]] = {
+TABLES: dict[str, Any] = {
     "communes": {
         "code": CODE,
         "nom": CODE,
@@ -42,7 +42,7 @@ TABLES: dict[str, dict[str, dict[str, Any]]] = {
     },
 }
 # Fields of the package that nobody here reads.
-UNREAD = {
+UNREAD: dict[str, Any] = {
     name: {"x-personal": "drop"}
     for name in ("typeLiaison", "rangChefLieu", "arrondissement", "siren", "anciensCodes", "zone")
 }

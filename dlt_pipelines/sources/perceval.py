@@ -18,7 +18,7 @@ DAY = {**KEEP, "data_type": "date", "nullable": False}
 MONTH = {**KEEP, "x-format": "mois", "nullable": False}
 
 # Stream → its columns: one level of the document each, then the figure.
-STREAMS: dict[str, dict[str, dict[str, Any]]] = {
+STREAMS: dict[str, Any] = {
     "nb_report_day": {"day": DAY, "count": COUNT},
     "amount_of_money_day": {
         "day": DAY,

@@ -12,7 +12,7 @@ from typing import Any
 
 import dlt
 from dlt.sources import DltResource
-from dlt.sources.helpers.rest_client import RESTClient
+from dlt.sources.helpers.rest_client.client import RESTClient
 from requests import HTTPError
 
 KEEP = {"x-personal": "keep"}
@@ -31,7 +31,7 @@ def _numbered(n: int) -> dict[str, dict[str, Any]]:
     }
 
 
-EXPERIENCES: dict[str, dict[str, Any]] = {
+EXPERIENCES: dict[str, Any] = {
     "experience_id": {
         **KEEP,
         "data_type": "bigint",

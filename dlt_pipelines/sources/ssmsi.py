@@ -16,7 +16,7 @@ KEEP = {"x-personal": "keep"}
 COUNT = {**KEEP, "data_type": "bigint", "x-min": 0}
 
 # The other names are those of the layout in use until 2023.
-DELINQUANCE: dict[str, dict[str, Any]] = {
+DELINQUANCE: dict[str, Any] = {
     "code_departement": {
         **KEEP,
         "x-format": "departement",
@@ -55,7 +55,7 @@ DELINQUANCE: dict[str, dict[str, Any]] = {
 def ssmsi(pages: Iterable[Any] = ()) -> DltResource:
     """Yield the resource `delinquance_departements` from `pages`, tables of text read from CSV."""
     return dlt.resource(
-        pages,
+        iter(pages),
         name="delinquance_departements",
         columns=DELINQUANCE,
         primary_key=["code_departement", "annee", "indicateur"],

@@ -14,7 +14,7 @@ from dlt.sources import DltResource
 
 KEEP = {"x-personal": "keep"}
 
-STRUCTURES: dict[str, dict[str, Any]] = {
+STRUCTURES: dict[str, Any] = {
     "structure_id": {**KEEP, "nullable": False, "x-names": ["Code SP+ de la structure"]},
     "reseau": {**KEEP, "x-names": ["Intitulé du réseau"]},
     "typologie": {**KEEP, "x-names": ["Intitulé de la typologie"]},
@@ -47,4 +47,6 @@ STRUCTURES: dict[str, dict[str, Any]] = {
 @dlt.source
 def structures(pages: Iterable[Any] = ()) -> DltResource:
     """Yield the resource `structures` from `pages`, tables of text read from CSV."""
-    return dlt.resource(pages, name="structures", columns=STRUCTURES, primary_key="structure_id")
+    return dlt.resource(
+        iter(pages), name="structures", columns=STRUCTURES, primary_key="structure_id"
+    )

@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 
 import dlt
 from dlt.sources import DltResource
-from dlt.sources.helpers.rest_client import RESTClient
 from dlt.sources.helpers.rest_client.auth import BearerTokenAuth
+from dlt.sources.helpers.rest_client.client import RESTClient
 from dlt.sources.helpers.rest_client.paginators import JSONResponseCursorPaginator
 
 # `tweets/counts/recent` answers for seven days; asking for the last second of them is refused.
@@ -26,7 +26,7 @@ KEEP = {"x-personal": "keep"}
 COUNT = {**KEEP, "data_type": "bigint", "x-min": 0}
 MOMENT = {**KEEP, "data_type": "timestamp", "nullable": False}
 
-USERS: dict[str, dict[str, Any]] = {
+USERS: dict[str, Any] = {
     "id": {**KEEP, "nullable": False},
     "observed_on": {**KEEP, "data_type": "date", "nullable": False},
     "observed_at": MOMENT,
@@ -47,7 +47,7 @@ USERS: dict[str, dict[str, Any]] = {
     "listed_count": {**COUNT, "x-names": ["public_metrics.listed_count"]},
 }
 
-TWEET_COUNTS: dict[str, dict[str, Any]] = {
+TWEET_COUNTS: dict[str, Any] = {
     "sujet": {**KEEP, "nullable": False},
     "start_at": {**MOMENT, "x-names": ["start"]},
     "end_at": {**MOMENT, "x-names": ["end"]},
