@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
+from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
@@ -185,26 +186,25 @@ def status() -> int:
 
 
 def _sources_table() -> Table:
-    table = Table(
-        "Source", "Origine", "Lignes", "Donnée jusqu'au", "Prise", "Fraîcheur", "Écartées",
-        "Fichiers refusés", header_style="bold",
-    )  # fmt: skip
+    names = ("Source", "Origine", "Lignes", "Jusqu'au", "Fraîcheur", "Écartées", "Refusés")
+    table = Table(*names, box=SIMPLE_HEAD, pad_edge=False)
     with duckdb.connect(str(stores.published()), read_only=True) as connection:
         rows = connection.execute(
-            "select source_label, origine, lignes_count, derniere_donnee_le, derniere_prise_at,"
+            "select source_label, origine, lignes_count, derniere_donnee_le,"
+            " epoch(now() - derniere_prise_at::timestamp at time zone 'UTC') / 3600,"
             " fraicheur_max_heures, lignes_ecartees_count, fichiers_refuses_count"
             " from marts.ref_sources order by source_label"
         ).fetchall()
-    for label, origin, count, until, taken_at, max_hours, quarantined, refused in rows:
-        taken = taken_at and taken_at.replace(tzinfo=taken_at.tzinfo or UTC)
-        late = taken is None or (datetime.now(UTC) - taken).total_seconds() > max_hours * 3600
+    origins = {"reel": "réelle", "bac_a_sable": "inventée", None: "–"}
+    for label, origin, count, until, hours, max_hours, quarantined, refused in rows:
+        late = hours is None or hours > max_hours
+        age = "jamais" if hours is None else f"{hours:.0f} h" if hours < 48 else f"{hours // 24} j"
         table.add_row(
             label,
-            origin or "–",
-            f"{count or 0:,}".replace(",", " "),
+            origins[origin],
+            f"{count or 0:,}".replace(",", "\N{NARROW NO-BREAK SPACE}"),
             f"{until:%d/%m/%Y}" if until else "–",
-            _told(taken) if taken else "jamais",
-            "[red]en retard[/]" if late else "[green]à jour[/]",
+            f"[red]retard : {age}[/]" if late else f"[green]{age}[/]",
             f"[yellow]{quarantined}[/]" if quarantined else "0",
             f"[yellow]{refused}[/]" if refused else "0",
         )

@@ -158,18 +158,18 @@ def _held(landing: Landing) -> dict[str, dict[str, int]]:
 
 
 def _sentence(landing: Landing) -> str:
-    parts = [
-        f"{landing.total('read')} lignes lues",
-        f"{landing.total('new')} nouvelles",
-        f"{landing.total('changed')} modifiées",
-        f"{landing.total('quarantined')} écartées",
-    ]
-    if landing.files_taken or landing.files_refused:
-        parts.append(f"{len(landing.files_taken)} fichier(s) pris")
-    if landing.files_refused:
-        parts.append(f"{len(landing.files_refused)} refusé(s)")
     origin = {"reel": "données réelles", "bac_a_sable": "bac à sable"}[landing.origin]
-    return ("" if landing.changed else "inchangé : ") + f"{', '.join(parts)} ({origin})"
+    said = {"read": "lues", "new": "nouvelles", "changed": "modifiées", "quarantined": "écartées"}
+    counts = ", ".join(f"{_spaced(landing.total(what))} {word}" for what, word in said.items())
+    files = ""
+    if landing.files_taken or landing.files_refused:
+        taken, refused = len(landing.files_taken), len(landing.files_refused)
+        files = f" ; fichiers : {taken} pris, {refused} refusés"
+    return f"{'' if landing.changed else 'inchangé · '}{origin} · lignes : {counts}{files}"
+
+
+def _spaced(count: int) -> str:
+    return f"{count:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
 raw = [raw_asset(name) for name in CATALOG]
@@ -196,7 +196,8 @@ class Names(DagsterDbtTranslator):
         if dbt_resource_props["resource_type"] == "seed":
             return "seeds"
         _, *folders, _ = dbt_resource_props["fqn"]
-        return (folders[1:] if folders[0] == "marts" and folders[1:] else folders)[0]
+        layer, *inner = folders
+        return str(inner[0] if layer == "marts" and inner else layer)
 
 
 MANIFEST: dict[str, Any] = json.loads(warehouse.manifest().read_text())
@@ -288,7 +289,10 @@ def publication_asset(context: dg.AssetExecutionContext) -> Events:
         marks.forget("publication")
         with told_plainly():
             rows = publication.publish(
-                stores.warehouse(), *targets, warehouse.marts_without_source(MANIFEST)
+                stores.warehouse(),
+                *targets,
+                warehouse.descriptions(MANIFEST),
+                warehouse.marts_without_source(MANIFEST),
             )
         marks.put("publication", made_from, rows)
     yield dg.MaterializeResult(
@@ -303,7 +307,8 @@ def publication_asset(context: dg.AssetExecutionContext) -> Events:
     )
     yield dg.AssetCheckResult(asset_key=published, passed=True, metadata={"tables": len(rows)})
     context.log.info(
-        ("inchangé : " if is_unchanged else "") + f"{len(rows)} tables, {sum(rows.values())} lignes"
+        ("inchangé · " if is_unchanged else "")
+        + f"{len(rows)} tables, {_spaced(sum(rows.values()))} lignes"
     )
 
 
@@ -342,7 +347,7 @@ def site(context: dg.AssetExecutionContext) -> Events:
         yield dg.MaterializeResult(
             asset_key=["reports", *page.split("/")], metadata={"inchangé": is_unchanged}
         )
-    context.log.info(("inchangé : " if is_unchanged else "") + f"{len(pages)} pages")
+    context.log.info(("inchangé · " if is_unchanged else "") + f"{len(pages)} pages")
 
 
 # The steps of a whole refresh, in order, as people name them.

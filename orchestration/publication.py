@@ -7,7 +7,7 @@ writer: on one live file 158 of 162 writer batches failed under four readers.
 import os
 import shutil
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import duckdb
@@ -16,12 +16,20 @@ import duckdb
 STORAGE_VERSION = "v1.2.0"
 
 
+# Mart -> (description, column -> description).
+Descriptions = Mapping[str, tuple[str, Mapping[str, str]]]
+
+
 class PublicationError(RuntimeError):
     """The staged publication failed its audit; the message says why, and what to do, in French."""
 
 
 def publish(
-    warehouse: Path, published: Path, parquet: Path, may_be_empty: Collection[str] = ()
+    warehouse: Path,
+    published: Path,
+    parquet: Path,
+    descriptions: Descriptions | None = None,
+    may_be_empty: Collection[str] = (),
 ) -> dict[str, int]:
     """Copy schema `marts` of `warehouse` to `published` and `parquet`, and return mart -> rows.
 
@@ -31,6 +39,7 @@ def publish(
         warehouse: the file dbt builds; read only.
         published: the file analysts open, replaced atomically.
         parquet: folder of one Parquet file per mart, replaced atomically.
+        descriptions: what analysts read beside each table and column in their tool.
         may_be_empty: marts whose own source holds no row; any other mart that had rows and has
             none any more stops the publication.
 
@@ -43,7 +52,7 @@ def publish(
     staged.unlink(missing_ok=True)
     staged_parquet.mkdir()
     try:
-        expected = _copy(warehouse, staged, staged_parquet)
+        expected = _copy(warehouse, staged, staged_parquet, descriptions or {})
         _audit(staged, staged_parquet, expected)
         _refuse_emptied(expected, published, may_be_empty)
     except BaseException:
@@ -62,13 +71,19 @@ def content(published: Path) -> str:
             "select table_name, column_name, data_type, comment from duckdb_columns()"
             " where schema_name = 'marts' order by all"
         ).fetchall()
-        marts = sorted({name for name, *_ in columns})
+        tables = connection.execute(
+            "select table_name, comment from duckdb_tables() where schema_name = 'marts'"
+            " order by all"
+        ).fetchall()
+        marts = [name for name, _ in tables]
         digests = [f"select sum(hash({mart})) from marts.{mart}" for mart in marts]  # noqa: S608
         rows = [connection.execute(digest).fetchone() for digest in digests]
-    return repr((columns, rows))
+    return repr((tables, columns, rows))
 
 
-def _copy(warehouse: Path, staged: Path, folder: Path) -> dict[str, int]:
+def _copy(
+    warehouse: Path, staged: Path, folder: Path, descriptions: Descriptions
+) -> dict[str, int]:
     rows = {}
     with duckdb.connect() as connection:
         connection.execute(f"attach '{_quoted(warehouse)}' as warehouse (read_only)")
@@ -81,18 +96,10 @@ def _copy(warehouse: Path, staged: Path, folder: Path) -> dict[str, int]:
             connection.execute(f"create table {target} as from {source}")
             connection.execute(f"copy {target} to '{_quoted(folder / mart)}.parquet'")
             rows[mart] = _count(connection, source)
-        # A CTAS keeps types and loses the descriptions that analysts read in their tool.
-        for kind, name, comment in connection.execute(
-            """
-            select 'table', format('staged.marts."{}"', table_name), comment from duckdb_tables()
-            where database_name = 'warehouse' and schema_name = 'marts' and comment is not null
-            union all
-            select 'column', format('staged.marts."{}"."{}"', table_name, column_name), comment
-            from duckdb_columns()
-            where database_name = 'warehouse' and schema_name = 'marts' and comment is not null
-            """
-        ).fetchall():
-            connection.execute(f"comment on {kind} {name} is '{_quoted(comment)}'")
+            described, columns = descriptions.get(mart, ("", {}))
+            connection.execute(f"comment on table {target} is '{_quoted(described)}'")
+            for column, said in columns.items():
+                connection.execute(f"comment on column {target}.\"{column}\" is '{_quoted(said)}'")
     return rows
 
 
@@ -108,7 +115,7 @@ def _audit(staged: Path, folder: Path, expected: dict[str, int]) -> None:
                 _count(connection, f'marts."{mart}"'),
                 _count(connection, f"read_parquet('{_quoted(folder / mart)}.parquet')"),
             )
-            for mart in _marts(connection, staged.stem)
+            for mart in _marts(connection)
         }
     wrong = {mart for mart in expected | found if found.get(mart) != (expected.get(mart),) * 2}
     if wrong:
@@ -124,7 +131,7 @@ def _refuse_emptied(rows: dict[str, int], published: Path, may_be_empty: Collect
     with duckdb.connect(str(published), read_only=True) as connection:
         emptied = [
             mart
-            for mart in _marts(connection, published.stem)
+            for mart in _marts(connection)
             if rows.get(mart) == 0
             and mart not in may_be_empty
             and _count(connection, f'marts."{mart}"') > 0
@@ -149,10 +156,10 @@ def _swap_folder(new: Path, link: Path) -> None:
             shutil.rmtree(old)
 
 
-def _marts(connection: duckdb.DuckDBPyConnection, database: str) -> list[str]:
+def _marts(connection: duckdb.DuckDBPyConnection, database: str | None = None) -> list[str]:
     rows = connection.execute(
-        "select table_name from information_schema.tables"
-        " where table_catalog = ? and table_schema = 'marts' order by 1",
+        "select table_name from information_schema.tables where table_schema = 'marts'"
+        " and table_catalog = coalesce(?, current_database()) order by 1",
         [database],
     ).fetchall()
     return [name for (name,) in rows]

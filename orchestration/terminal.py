@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
@@ -39,8 +40,8 @@ class Terminal(logging.Handler):
         self._file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
         self._progress = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
             TimeElapsedColumn(),
+            TextColumn("{task.description}"),
             console=console,
             transient=True,
             disable=not console.is_terminal,
@@ -73,14 +74,15 @@ class Terminal(logging.Handler):
         if step is None:
             return
         if event is None:
-            step.said = meta["orig_message"]
-            self._now(step, step.said)
+            if step.outcome == "en cours":
+                self._says(step, meta["orig_message"])
             return
         match event.event_type_value:
             case "STEP_START":
-                step.started = time.monotonic()
+                step.started, step.outcome = time.monotonic(), "en cours"
                 self._progress.reset(self._task)
-                self._now(step, "")
+                self._print(f"[bold]▸[/] {step.label}")
+                self._says(step, "")
             case "STEP_SUCCESS":
                 step.outcome = "inchangé" if step.said.startswith("inchangé") else "fait"
                 self._ended(step, "[green]✓[/]", step.said)
@@ -92,22 +94,23 @@ class Terminal(logging.Handler):
                 user = data.user_failure_data
                 step.outcome = "échec"
                 self.failures.append((step, *_explained(data.error, user and user.description)))
-                self._ended(step, "[red]✗[/]", "")
+                self._ended(step, "[red]✗[/]", "échec")
             case "ASSET_CHECK_EVALUATION":
                 check = event.event_specific_data
                 if not check.passed:
                     colour = "red" if check.severity.value == "ERROR" else "yellow"
                     self._print(f"  [{colour}]![/] [dim]{escape(check.check_name)}[/]")
             case "ENGINE_EVENT" if "blocked by limit" in event.message:
-                self._now(step, "attend la fin d'un autre run")
+                self._print(f"  {step.label} attend la fin d'un autre run")
 
     def summary(self) -> Table:
         """Return the table of what each step did."""
-        table = Table("Étape", "Issue", "Ce qui a été fait", "Durée", header_style="bold")
+        table = Table("Étape", "Issue", "Ce qui a été fait", "Durée", box=SIMPLE_HEAD)
         table.columns[3].justify = "right"
         for step in self.steps.values():
             seconds = f"{step.seconds:.1f} s" if step.seconds else ""
-            table.add_row(step.label, step.outcome, escape(step.said), seconds)
+            said = escape(step.said.removeprefix("inchangé · "))
+            table.add_row(step.label, step.outcome, said, seconds)
         return table
 
     def failure(self) -> Panel:
@@ -121,14 +124,14 @@ class Terminal(logging.Handler):
 
     def _ended(self, step: Step, sign: str, said: str) -> None:
         step.seconds = time.monotonic() - step.started
-        self._print(f"{sign} {step.label:<48} {step.seconds:6.1f} s  {escape(said)}")
+        self._print(f"{sign} {step.label} · {step.seconds:.1f} s · {escape(said)}")
 
-    def _now(self, step: Step, said: str) -> None:
-        text = f"{step.label}  [dim]{escape(said)}[/]"
-        if console.is_terminal:
-            self._progress.update(self._task, description=text)
-        else:
-            self._print(f"  {text}")
+    def _says(self, step: Step, said: str) -> None:
+        # Where nothing can be redrawn each line is printed, but the last: it ends the step.
+        if not console.is_terminal and step.said:
+            self._print(f"  [dim]{escape(step.said)}[/]")
+        step.said = said
+        self._progress.update(self._task, description=f"{step.label}  [dim]{escape(said)}[/]")
 
     def _print(self, text: str) -> None:
         self._progress.console.print(text, soft_wrap=not console.is_terminal)

@@ -49,7 +49,7 @@ class Build:
 
     def __str__(self) -> str:
         if self.is_unchanged:
-            return "inchangé : ni les données brutes ni les modèles n'ont bougé"
+            return "inchangé · ni les données brutes ni les modèles n'ont bougé"
         kinds = [node.kind for node in self.nodes]
         warnings = sum(node.status == "warn" for node in self.nodes)
         return (
@@ -128,6 +128,18 @@ def broken(nodes: Iterable[Node]) -> WarehouseError | None:
     )
 
 
+def descriptions(manifest: dict[str, Any]) -> dict[str, tuple[str, dict[str, str]]]:
+    """Return mart -> (description, column -> description)."""
+    return {
+        node["name"]: (
+            node["description"],
+            {name: column["description"] for name, column in node["columns"].items()},
+        )
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and node["schema"] == "marts"
+    }
+
+
 def marts_without_source(manifest: dict[str, Any]) -> set[str]:
     """Return the marts that read at least one raw table without a row."""
     with duckdb.connect(str(stores.raw()), read_only=True) as connection:
@@ -154,9 +166,10 @@ def marts_without_source(manifest: dict[str, Any]) -> set[str]:
 def _runner() -> Any:
     # Imported late: dbt takes two seconds that an unchanged run does not need.
     from dbt.cli.main import dbtRunner
+    from dbt.contracts.graph.manifest import Manifest
 
     parsed = dbtRunner().invoke(["parse", *_flags()])
-    if not parsed.success:
+    if not isinstance(parsed.result, Manifest):
         raise WarehouseError(
             f"Le projet dbt ne se lit pas : {parsed.exception} "
             "Remède : corriger le fichier nommé, puis relancer."
