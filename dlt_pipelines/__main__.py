@@ -9,7 +9,7 @@ from dlt_pipelines.catalog import CATALOG, LandingError, land
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m dlt_pipelines",
-        description="Fait atterrir une ou plusieurs sources dans raw.duckdb et dit ce qui est entré.",
+        description="Fait atterrir des sources dans raw.duckdb et dit ce qui est entré.",
     )
     parser.add_argument(
         "sources",

@@ -240,22 +240,15 @@ def land(name: str, report: Report = lambda line: None) -> Landing:
 
 
 def _remember(ledger: duckdb.DuckDBPyConnection, source: Source) -> _Past:
-    registre.upsert(
-        ledger,
-        "registre.sources",
-        pa.Table.from_pylist(
-            [
-                {
-                    "source": source.name,
-                    "libelle": source.label,
-                    "pilier": source.pillar,
-                    "fraicheur_max_heures": int(source.max_age / timedelta(hours=1)),
-                    "licence": source.licence,
-                    "url": source.url,
-                }
-            ]
-        ),
-    )
+    described = {
+        "source": source.name,
+        "libelle": source.label,
+        "pilier": source.pillar,
+        "fraicheur_max_heures": int(source.max_age / timedelta(hours=1)),
+        "licence": source.licence,
+        "url": source.url,
+    }
+    registre.write(ledger, "registre.sources", [described], "insert or replace")
     taken = ledger.execute(
         "select empreinte from registre.fichiers where source = ? and statut = 'pris'",
         [source.name],
@@ -507,8 +500,8 @@ def _record(
         for line, reason in file.broken
     ]
     common = {"source": source, "origine": origin, "prise_at": started}
-    _insert(ledger, "quarantaine.lignes", [{**common, **row} for row in aside])
-    _insert(
+    registre.write(ledger, "quarantaine.lignes", [{**common, **row} for row in aside], "insert")
+    registre.write(
         ledger,
         "registre.fichiers",
         [
@@ -531,8 +524,9 @@ def _record(
             }
             for file, reason in way.refused
         ],
+        "insert or replace",
     )
-    _insert(
+    registre.write(
         ledger,
         "registre.prises",
         [
@@ -553,6 +547,7 @@ def _record(
                 "statut": "ok",
             }
         ],
+        "insert",
     )
 
 
@@ -568,11 +563,6 @@ def _file_row(file: depot.File, doors: Mapping[str, Door]) -> dict[str, Any]:
         "lignes_retenues": read - aside,
         "lignes_ecartees": aside,
     }
-
-
-def _insert(ledger: duckdb.DuckDBPyConnection, table: str, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        registre.upsert(ledger, table, pa.Table.from_pylist(rows))
 
 
 def _explained(source: Source, error: Exception) -> LandingError:

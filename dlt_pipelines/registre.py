@@ -6,6 +6,7 @@ truth about what was taken: a landing killed before that is simply done again, a
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -65,7 +66,11 @@ def ledger() -> Iterator[duckdb.DuckDBPyConnection]:
         connection.close()
 
 
-def upsert(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
-    connection.register("rows", rows)
-    connection.execute(f"insert or replace into {table} by name from rows")
-    connection.unregister("rows")
+def write(
+    connection: duckdb.DuckDBPyConnection, table: str, rows: list[dict[str, Any]], verb: str
+) -> None:
+    """Write `rows` into a table of the ledger; `verb` is `insert` or `insert or replace`."""
+    if rows:
+        connection.register("written", pa.Table.from_pylist(rows))
+        connection.execute(f"{verb} into {table} by name from written")
+        connection.unregister("written")

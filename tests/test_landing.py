@@ -1,0 +1,389 @@
+"""The door on files: every real variation is read, every corruption is refused or set aside."""
+
+import codecs
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import pytest
+from conftest import REAL_DATA, ROOT, drop_real_files
+
+from dlt_pipelines import depot, stores
+from dlt_pipelines.catalog import CATALOG, LandingError, land
+from dlt_pipelines.door import Door
+
+HEADER = (
+    "ID expérience;Date de publication;Titre;Description;Ressenti usager;"
+    "Code INSEE Département usager"
+)
+ROWS = (
+    '1;06/10/2022 15:07;Accueil;"Très bien ; ""vraiment""\nmerci";Positif;1',
+    "2;2023-01-02T08:00:00;Attente;J’attends depuis l’été;Négatif;2A",
+    "3;03/01/2023 23:30;Rien;Rien à dire;Neutre;75.0",
+)
+
+
+def write(data: Path, source: str, name: str, content: str | bytes) -> Path:
+    path = data / "depot" / source / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def export(*rows: str, header: str = HEADER) -> str:
+    return "\n".join((header, *rows)) + "\n"
+
+
+def query(sql: str) -> list[tuple]:
+    with duckdb.connect(stores.raw(), read_only=True) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def experiences() -> list[tuple]:
+    return query(
+        "select experience_id, publie_at at time zone 'UTC', description, ressenti,"
+        " departement_insee from raw_services_publics_plus.experiences order by 1"
+    )
+
+
+EXPECTED = [
+    (1, datetime(2022, 10, 6, 13, 7), 'Très bien ; "vraiment"\nmerci', "Positif", "01"),
+    (2, datetime(2023, 1, 2, 7, 0), "J’attends depuis l’été", "Négatif", "2A"),
+    (3, datetime(2023, 1, 3, 22, 30), "Rien à dire", "Neutre", "75"),
+]
+
+WRITINGS: dict[str, Callable[[str], bytes]] = {
+    "utf-8": lambda text: text.encode(),
+    "byte order mark": lambda text: codecs.BOM_UTF8 + text.encode(),
+    "cp1252": lambda text: text.encode("cp1252"),
+    "utf-16": lambda text: text.encode("utf-16"),
+    "line ends of Windows": lambda text: text.replace("\n", "\r\n").encode(),
+    "upper case and doubled spaces": lambda text: text.replace(
+        HEADER, HEADER.upper().replace(" ", "  ")
+    ).encode(),
+    "names of 2022": lambda text: (
+        text.replace("Titre;", "Titre;Etat de l'expérience;")
+        .replace(";Accueil;", ";Accueil;Traitée;")
+        .replace(";Attente;", ";Attente;Traitée;")
+        .replace(";Rien;", ";Rien;Traitée;")
+        .encode()
+    ),
+}
+
+
+@pytest.mark.parametrize("writing", WRITINGS)
+def test_every_writing_of_an_export_reads_the_same(data: Path, writing: str) -> None:
+    write(data, "services_publics_plus", "export.csv", WRITINGS[writing](export(*ROWS)))
+    landing = land("services_publics_plus")
+    assert landing.origin == "reel"
+    assert landing.total("new") == 3
+    assert [
+        (i, at, text.replace("\r\n", "\n"), tone, place)
+        for i, at, text, tone, place in experiences()
+    ] == EXPECTED
+
+
+def test_commas_and_decimal_commas(data: Path) -> None:
+    write(
+        data,
+        "ssmsi",
+        "layout.csv",
+        "classe,annee,Code.département,unité.de.compte,faits,POP,tauxpourmille\n"
+        'Homicides,16,1,Victime,5,638425,"0,0078"\n',
+    )
+    assert land("ssmsi").total("new") == 1
+    assert query(
+        "select code_departement, annee, indicateur, nombre, taux_pour_mille, insee_pop"
+        " from raw_ssmsi.delinquance_departements"
+    ) == [("01", 2016, "Homicides", 5, 0.0078, 638425)]
+
+
+def test_a_file_is_known_by_its_content(data: Path) -> None:
+    first = write(data, "services_publics_plus", "export.csv", export(*ROWS))
+    assert land("services_publics_plus").changed
+    second = land("services_publics_plus")
+    assert (second.changed, second.files_taken, second.total("read")) == (False, [], 0)
+    first.rename(first.with_name("copie.csv"))
+    third = land("services_publics_plus")
+    assert (third.changed, third.files_taken) == (False, [])
+    assert query("select count(*) from registre.fichiers") == [(1,)]
+
+
+def test_a_later_file_corrects_and_adds_without_doubling(data: Path) -> None:
+    write(data, "services_publics_plus", "a.csv", export(*ROWS))
+    land("services_publics_plus")
+    corrected = ROWS[2].replace("Neutre", "Positif")
+    fourth = "4;04/01/2023 10:00;Merci;Merci;Positif;29"
+    write(data, "services_publics_plus", "b.csv", export(*ROWS[:2], corrected, fourth))
+    landing = land("services_publics_plus")
+    assert (landing.total("new"), landing.total("changed")) == (1, 1)
+    assert [(row[0], row[3]) for row in experiences()] == [
+        (1, "Positif"),
+        (2, "Négatif"),
+        (3, "Positif"),
+        (4, "Positif"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("source", "content", "reason"),
+    [
+        ("services_publics_plus", b"", "vide"),
+        ("services_publics_plus", b"\x89PNG\r\n\x1a\n\x00\x00", "octets nuls"),
+        ("services_publics_plus", b"a;b;c\n1;2;3\n", "ID expérience"),
+        ("ssmsi", export(*ROWS).encode(), "indispensables absentes"),
+        ("perceval", b'{"nb_report_day": {}', "JSON"),
+        ("perceval", b'{"nb_report_day": {"2022-01-01": NaN}}', "JSON"),
+        ("perceval", b"[]", "objet"),
+        ("perceval", b'{"nb_report_day": {}}', "amount_of_money_day"),
+        ("perceval", b"[" * 100_000, "JSON"),
+    ],
+)
+def test_a_file_that_is_something_else_is_refused_and_stays(
+    data: Path, source: str, content: bytes, reason: str
+) -> None:
+    write(data, source, "bon.txt", GOOD[source])
+    land(source)
+    before = query(f"select count(*) from raw_{source}.{CATALOG[source].tables[0]}")
+    path = write(data, source, "faux.txt", content)
+    for _ in range(2):
+        landing = land(source)
+        ((name, said),) = landing.files_refused
+        assert name == "faux.txt"
+        assert reason in said
+        assert not landing.changed
+    assert path.read_bytes() == content
+    assert query(f"select count(*) from raw_{source}.{CATALOG[source].tables[0]}") == before
+    assert query("select count(*) from registre.fichiers where statut = 'refuse'") == [(1,)]
+
+
+GOOD = {
+    "services_publics_plus": export(*ROWS),
+    "ssmsi": "Code_departement;annee;indicateur;nombre\n1;2020;Homicides;3\n",
+    "perceval": json.dumps(
+        {
+            "nb_report_day": {"2022-01-01": 5},
+            "amount_of_money_day": {"2022-01-01": 5.5},
+            "dpt_report_month": {"2022-01": {"1": 5}},
+            "age_categories_month": {"2022-01": {"00": 5}},
+        }
+    ),
+}
+
+
+def test_a_broken_row_is_set_aside_with_its_reason_and_never_its_text(data: Path) -> None:
+    secret = "camille habite ici"
+    write(
+        data,
+        "services_publics_plus",
+        "export.csv",
+        export(
+            ROWS[0],
+            f"{secret};06/10/2022 15:07;a;b;Positif;1",
+            "5;hier;a;b;Positif;1",
+            "6;01/01/9999 00:00;a;b;Positif;1",
+            ";06/10/2022 15:07;a;b;Positif;1",
+            "7;06/10/2022 15:07;a;b;;1",
+            "8;06/10/2022 15:07;trop;de;cellules;Positif;1;2",
+            "1;06/10/2022 15:07;Accueil;autre texte;Négatif;1",
+            ROWS[1],
+        ),
+    )
+    landing = land("services_publics_plus")
+    assert landing.total("read") == 9
+    assert landing.total("quarantined") == 7
+    assert [row[0] for row in experiences()] == [1, 2]
+    rows = query(
+        "select ligne, colonne, classe_valeur, motif from quarantaine.lignes order by 1, 2"
+    )
+    assert [row[:2] for row in rows] == [
+        (2, "experience_id"),
+        (4, "experience_id"),
+        (5, "publie_at"),
+        (6, "publie_at"),
+        (7, "experience_id"),
+        (8, "ressenti"),
+        (9, None),
+    ]
+    assert rows[1][2] == "texte de 18 caractères"
+    assert secret not in str(rows)
+    assert query("select lignes_lues, lignes_retenues, lignes_ecartees from registre.fichiers") == [
+        (9, 2, 7)
+    ]
+
+
+def test_an_open_quote_loses_no_line_after_it(data: Path) -> None:
+    write(
+        data,
+        "services_publics_plus",
+        "export.csv",
+        export('9;06/10/2022 15:07;"jamais refermé;b;Positif;1', *ROWS),
+    )
+    landing = land("services_publics_plus")
+    assert experiences() == EXPECTED
+    assert landing.total("quarantined") == 1
+
+
+def test_a_bad_byte_sets_its_row_aside_and_no_other(data: Path) -> None:
+    content = export(*ROWS, "4;04/01/2023 10:00;Titre;caf@;Positif;1").encode()
+    write(data, "services_publics_plus", "export.csv", content.replace(b"caf@", b"caf\xe9"))
+    assert land("services_publics_plus").total("quarantined") == 1
+    assert experiences() == EXPECTED
+
+
+def test_an_unknown_column_is_a_warning(data: Path) -> None:
+    rows = [f"{row};inconnu" for row in (ROWS[1], ROWS[2])]
+    write(data, "services_publics_plus", "e.csv", export(*rows, header=HEADER + ";Nouvelle"))
+    landing = land("services_publics_plus")
+    assert landing.total("new") == 2
+    assert landing.warnings == ["experiences : colonne inconnue, non reprise : « Nouvelle »"]
+
+
+def test_a_percevals_incomplete_month_is_set_aside(data: Path) -> None:
+    document = json.loads(GOOD["perceval"])
+    document["dpt_report_month"] |= {"2022-02": 5, "2022-13": {"01": 5}, "2022-03": {"zz": 5}}
+    document["nb_report_day"] |= {"2022-01-02": -1, "2022-01-03": 1.5, "2022-01-04": 4}
+    write(data, "perceval", "p.json", json.dumps(document))
+    landing = land("perceval")
+    assert landing.tables["dpt_report_month"].quarantined == 3
+    assert landing.tables["nb_report_day"].quarantined == 2
+    assert landing.tables["nb_report_day"].new == 2
+
+
+def test_real_files_drive_the_sandbox_out_of_their_source(data: Path) -> None:
+    played = land("perceval")
+    assert played.origin == "bac_a_sable"
+    assert played.total("new") > 1_000
+    write(data, "perceval", "p.json", GOOD["perceval"])
+    real = land("perceval")
+    assert (real.origin, real.switched) == ("reel", True)
+    assert query("select _origine, count(*) from raw_perceval.nb_report_day group by 1") == [
+        ("reel", 1)
+    ]
+    (data / "depot/perceval/p.json").unlink()
+    assert land("perceval").origin == "reel"
+
+
+def test_real_counts(data: Path) -> None:
+    drop_real_files(data)
+    for source in ("services_publics_plus", "ssmsi", "structures", "perceval"):
+        landing = land(source)
+        assert landing.origin == "reel"
+        assert landing.total("quarantined") == 0
+        assert not landing.warnings
+    assert query(
+        "select ressenti, count(*) from raw_services_publics_plus.experiences group by 1 order by 1"
+    ) == [("Neutre", 198), ("Négatif", 197), ("Positif", 204)]
+    assert query("select count(*) from raw_ssmsi.delinquance_departements") == [(16_362,)]
+    assert query("select count(*) from raw_structures.structures") == [(14_763,)]
+
+
+@pytest.mark.parametrize(
+    "damage", ["cut in half", "a line of noise", "a quote in every tenth line"]
+)
+@pytest.mark.parametrize(
+    "file", ["services_publics_plus_experiences.csv", "services_publics_plus_structures.csv"]
+)
+def test_a_damaged_copy_loses_nothing(data: Path, file: str, damage: str) -> None:
+    """Every row of the whole file is either landed as it was, or accounted for."""
+    if not REAL_DATA.is_dir():
+        pytest.skip("the real open data is not at hand")
+    source = "structures" if "structures" in file else "services_publics_plus"
+    content = (REAL_DATA / file).read_bytes()
+    lines = content.splitlines(keepends=True)
+    if damage == "cut in half":
+        content = content[: len(content) // 2]
+    elif damage == "a line of noise":
+        content = b"".join([*lines[:50], b"\xff\xfe;;;bruit\n", *lines[50:]])
+    else:
+        content = b"".join(
+            line.replace(b";", b';"', 1) if i and i % 10 == 0 else line
+            for i, line in enumerate(lines)
+        )
+    write(data, source, file, content)
+    landing = land(source)
+    assert landing.files_taken == [file]
+    ((read, kept, aside),) = query(
+        "select lignes_lues, lignes_retenues, lignes_ecartees from registre.fichiers"
+    )
+    assert read == kept + aside
+    assert aside > 0
+    table = CATALOG[source].tables[0]
+    assert query(f"select count(*) from raw_{source}.{table}") == [(kept,)]
+    # The lines that rows were read from and the lines set aside tile the file.
+    (covered,) = query(
+        f"select count(*) from (select _ligne from raw_{source}.{table} union all"
+        " select distinct ligne from quarantaine.lignes)"
+    )
+    assert covered == (read,)
+
+
+def test_a_killed_landing_is_done_again_without_loss_or_double(data: Path) -> None:
+    rows = [f"{i};06/10/2022 15:07;Titre;Texte {i};Positif;1" for i in range(1, 30_001)]
+    write(data, "services_publics_plus", "export.csv", export(*rows))
+    command = [sys.executable, "-m", "dlt_pipelines", "services_publics_plus"]
+    for delay in (1.5, 2.5, 3.5):
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**os.environ, "CYBERIMPACT_DATA": str(data)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    land("services_publics_plus")
+    assert query(
+        "select count(*), count(distinct experience_id) from raw_services_publics_plus.experiences"
+    ) == [(30_000, 30_000)]
+
+
+def test_a_held_store_is_said_in_plain_words(data: Path) -> None:
+    write(data, "services_publics_plus", "export.csv", export(*ROWS))
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            f"import duckdb, time; c = duckdb.connect({str(data / 'raw.duckdb')!r});"
+            " print('held', flush=True); time.sleep(60)",
+        ],
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        with pytest.raises(LandingError, match="tenu par un autre processus") as caught:
+            land("services_publics_plus")
+        assert caught.value.transient
+    finally:
+        holder.kill()
+        holder.wait()
+    assert land("services_publics_plus").total("new") == 3
+
+
+def test_catalog_names_every_table_of_every_source() -> None:
+    for source in CATALOG.values():
+        given = {"token": "", "accounts": [], "subjects": {}} if source.name == "x" else {}
+        assert set(source.tables) == set(source.declare(**given).resources)
+
+
+def test_a_page_of_nothing_is_a_normal_case() -> None:
+    door = Door("t", {"id": {"data_type": "bigint", "nullable": False}}, ["id"], "reel")
+    assert door.admit({"whence": "test", "records": []}).num_rows == 0
+    assert door.tally.read == 0
+
+
+def test_depot_reads_a_long_file_page_by_page(tmp_path: Path) -> None:
+    path = tmp_path / "long.csv"
+    path.write_text("a;b\n" + "".join(f"{i};x\n" for i in range(45_000)))
+    file = depot.File.identify(path)
+    file.open_csv(lambda header: [])
+    assert [page.num_rows for page in file.pages()] == [20_000, 20_000, 5_000]
