@@ -24,13 +24,11 @@ typologies_departementales as (
     having count(distinct structures.departement_code) >= seuils.valeur
 ),
 
--- Overseas, a region is one département: its regional seat does say where the citizen lives.
-departements_regions as (
-    select min(departement_code) as departement_code
+-- Overseas, a region is one département: a regional seat does say where the citizen lives.
+departements_outre_mer as (
+    select departement_code
     from departements
-    where region_code is not null
-    group by region_code
-    having count(*) = 1
+    where zone != 'metro'
 )
 
 select
@@ -51,7 +49,7 @@ select
     structures.departement_code is not null
     and (
         typologies_departementales.typologie is not null
-        or departements_regions.departement_code is not null
+        or departements_outre_mer.departement_code is not null
     ) as is_locale,
     structures.origine
 from structures
@@ -59,5 +57,5 @@ left join perimetre
     on lower(structures.reseau) = lower(perimetre.libelle)
 left join typologies_departementales
     on structures.typologie = typologies_departementales.typologie
-left join departements_regions
-    on structures.departement_code = departements_regions.departement_code
+left join departements_outre_mer
+    on structures.departement_code = departements_outre_mer.departement_code

@@ -1,0 +1,463 @@
+"""The warehouse: dbt builds it from a small raw store of invented rows, and its laws bite."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from dbt.cli.main import dbtRunner
+
+from dlt_pipelines import catalog, registre
+
+PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
+MARTS = {
+    "fct_avis",
+    "fct_comptes",
+    "fct_delinquance",
+    "fct_fichiers",
+    "fct_quarantaine",
+    "fct_satisfaction",
+    "fct_signalements",
+    "fct_signalements__ages",
+    "fct_signalements__departements",
+    "fct_signalements__totaux",
+    "fct_volumes_sociaux",
+    "fct_volumes_sociaux__quotidiens",
+    "ref_communes",
+    "ref_departements",
+    "ref_regions",
+    "ref_sources",
+    "ref_structures",
+}
+
+RECEIVED = {
+    "raw_geographie.regions": [
+        {"code": "84", "nom": "Auvergne-Rhône-Alpes", "zone": "metro"},
+        {"code": "01", "nom": "Guadeloupe", "zone": "drom"},
+        {"code": "11", "nom": "Île-de-France", "zone": "metro"},
+    ],
+    "raw_geographie.departements": [
+        {"code": "01", "nom": "Ain", "region": "84", "zone": "metro"},
+        {"code": "74", "nom": "Haute-Savoie", "region": "84", "zone": "metro"},
+        {"code": "75", "nom": "Paris", "region": "11", "zone": "metro"},
+        {"code": "971", "nom": "Guadeloupe", "region": "01", "zone": "drom"},
+    ],
+    "raw_geographie.communes": [
+        {
+            "code": code,
+            "nom": name,
+            "type": kind,
+            "departement": code[:3] if code.startswith("97") else code[:2],
+            "region": region,
+            "population": population,
+            "codes_postaux": postcodes,
+        }
+        for code, name, kind, region, population, postcodes in (
+            ("01033", "Valserhône", "commune-actuelle", "84", 16000, '["01200"]'),
+            ("01205", "Ancienne commune", "commune-deleguee", "84", 9000, None),
+            ("01104", "Chézery-Forens", "commune-actuelle", "84", 400, '["01410","01200"]'),
+            ("74010", "Annecy", "commune-actuelle", "84", 130000, '["74000"]'),
+            ("74999", "Commune de lisière", "commune-actuelle", "84", 100, '["01410"]'),
+            ("97105", "Basse-Terre", "commune-actuelle", "01", 9800, '["97100"]'),
+        )
+    ],
+    "raw_structures.structures": [
+        {
+            "structure_id": "numerique",
+            "reseau": "Gendarmerie Nationale",
+            "typologie": "Unité Numérique",
+            "libelle": "Brigade inventée",
+            "insee_departement": "dep75",
+            "insee_ville": "com75056",
+            "actif": "Oui",
+        },
+        {
+            "structure_id": "comgend",
+            "reseau": "Gendarmerie Nationale",
+            "typologie": "COMGEND",
+            "libelle": "Commandement de la gendarmerie de la Guadeloupe",
+            "insee_departement": "dep971",
+            "actif": "Oui",
+        },
+        {"structure_id": "mairie", "reseau": "Communes", "libelle": "Mairie", "actif": "Non"},
+    ],
+    "raw_services_publics_plus.experiences": [
+        {  # a minute before midnight in Paris, the day before the clocks change
+            "experience_id": 1,
+            "publie_at": "2026-03-28 22:59:00+00",
+            "premiere_reponse_at": "2026-03-30 07:00:00+00",
+            "ressenti": "Négatif",
+            "accessibilite": "Positif",
+            "departement_insee": "74",
+            "typologie_1": "Préfecture",
+            "canaux_typologie_1": "Accueil",
+            "typologie_2": "Brigade de gendarmerie",
+            "code_postal_typologie_2": "01200",
+        },
+        {  # the same night, after midnight; a postcode that two départements share
+            "experience_id": 2,
+            "publie_at": "2026-03-28 23:01:00+00",
+            "ressenti": "Positif",
+            "statut": "Expérience avec réponse",
+            "typologie_1": "Mairie",
+            "code_postal_typologie_1": "01410",
+            "structure_1_id": "mairie",
+        },
+        {  # a number where a postcode was; the structure is national
+            "experience_id": 3,
+            "publie_at": "2026-04-02 10:00:00+00",
+            "ressenti": "Neutre",
+            "code_postal_typologie_1": "1200.0",
+            "structure_1_id": "numerique",
+        },
+        {
+            "experience_id": 4,
+            "publie_at": "2026-04-02 11:00:00+00",
+            "ressenti": "Neutre",
+            "structure_1_id": "numerique",
+        },
+        {
+            "experience_id": 5,
+            "publie_at": "2026-04-02 12:00:00+00",
+            "ressenti": "Neutre",
+            "structure_1_id": "comgend",
+        },
+    ],
+    # The disagreement of the real sample: nine by day, ten by age and by département.
+    "raw_perceval.nb_report_day": [
+        {"day": "2022-01-31", "count": 10},
+        {"day": "2022-02-01", "count": 5},
+        {"day": "2022-02-02", "count": 4},
+    ],
+    "raw_perceval.amount_of_money_day": [{"day": "2022-02-01", "amount": 12.5}],
+    "raw_perceval.dpt_report_month": [
+        {"month": "2022-01", "dpt_code": "01", "count": 10},
+        {"month": "2022-02", "dpt_code": "01", "count": 5},
+        {"month": "2022-02", "dpt_code": "99", "count": 5},
+    ],
+    "raw_perceval.age_categories_month": [
+        {"month": "2022-01", "age_cat": "15-24", "count": 10},
+        {"month": "2022-02", "age_cat": "00", "count": 10},
+    ],
+    "raw_x.users": [
+        {
+            "id": "7",
+            "username": "gendarmerie_inventee",
+            "departement_code": "74",
+            "observed_on": day,
+            "observed_at": f"{day} 06:00:00+00",
+            "followers_count": followers,
+        }
+        for day, followers in (("2026-03-01", 100), ("2026-03-04", 90))
+    ],
+    "raw_x.tweet_counts": [
+        {
+            "sujet": "crue",
+            "start_at": f"2026-03-28 {hour}:00:00+00",
+            "end_at": f"2026-03-28 {hour}:59:59+00",
+            "post_count": count,
+        }
+        for hour, count in ((22, 3), (23, 4))
+    ],
+    "raw_ssmsi.delinquance_departements": [
+        {
+            "code_departement": "971",
+            "annee": 2024,
+            "indicateur": "Cambriolages de logement",
+            "unite_de_compte": "Infraction",
+            "nombre": 12,
+        }
+    ],
+    "registre.sources": [
+        {
+            "source": source.name,
+            "libelle": source.label,
+            "pilier": source.pillar,
+            "fraicheur_max_heures": 48,
+            "licence": source.licence,
+            "url": source.url,
+        }
+        for source in catalog.CATALOG.values()
+    ],
+    "registre.fichiers": [
+        {
+            "source": "perceval",
+            "empreinte": "0",
+            "fichier": "abime.json",
+            "statut": "refuse",
+            "motif": "le document JSON n’est pas celui de Percev@l",
+            "octets": 3,
+            "origine": "reel",
+            "prise_at": "2026-04-01 00:00:00+00",
+        }
+    ],
+    "quarantaine.lignes": [
+        {
+            "source": "ssmsi",
+            "table_name": "delinquance_departements",
+            "fichier": "delinquance.csv",
+            "ligne": line,
+            "colonne": "annee",
+            "classe_valeur": "texte de 3 caractères",
+            "motif": "année illisible",
+            "origine": "reel",
+            "prise_at": "2026-04-01 00:00:00+00",
+        }
+        for line in (3, 8)
+    ],
+}
+
+
+def create_raw(path: Path, received: dict[str, list[dict[str, Any]]]) -> None:
+    """Make the raw store as the door declares it, with the rows of `received`."""
+    types = {"text": "text", "timestamp": "timestamptz"}
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("set timezone = 'UTC'")
+        connection.execute(registre._TABLES)
+        for source in catalog.CATALOG.values():
+            connection.execute(f"create schema raw_{source.name}")
+            for table, door in catalog._doors(source, catalog.REAL, landed=False).items():
+                kept = [f"{c.name} {types.get(c.data_type, c.data_type)}" for c in door.kept]
+                connection.execute(
+                    f"create table raw_{source.name}.{table} ({', '.join(kept)}, _fichier text,"
+                    " _ligne bigint, _empreinte text, _origine text default 'reel',"
+                    " _dlt_load_id text)"
+                )
+        for table, rows in received.items():
+            for row in rows:
+                marks = ", ".join("?" * len(row))
+                connection.execute(
+                    f"insert into {table} ({', '.join(row)}) values ({marks})", list(row.values())
+                )
+
+
+class Dbt:
+    """dbt in this process, on the stores of a folder; the project is parsed once."""
+
+    def __init__(self, project: Path, target: Path) -> None:
+        self.manifest = target / "manifest.json"
+        self.flags = ["--project-dir", str(project), "--profiles-dir", str(project), "--quiet"]
+        self.flags += ["--target-path", str(target)]
+        self.runner = dbtRunner()
+        self.runner = dbtRunner(manifest=self._invoke("parse"))
+
+    def _invoke(self, *arguments: str) -> Any:
+        done = self.runner.invoke([*arguments, *self.flags])
+        assert done.exception is None, done.exception
+        return done.result
+
+    def __call__(self, data: Path, *arguments: str) -> dict[str, str]:
+        """Return the status of each node that ran, by name."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("CYBERIMPACT_DATA", str(data))
+            results = self._invoke(*arguments).results
+        return {result.node.name: str(result.status) for result in results}
+
+
+@pytest.fixture(scope="module")
+def dbt(tmp_path_factory: pytest.TempPathFactory) -> Dbt:
+    return Dbt(PROJECT, tmp_path_factory.mktemp("target"))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    create_raw(folder / "raw.duckdb", RECEIVED)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def built(dbt: Dbt, data: Path) -> dict[str, str]:
+    return dbt(data, "build")
+
+
+@pytest.fixture
+def ask(built: dict[str, str], data: Path) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
+    with duckdb.connect(str(data / "warehouse.duckdb"), read_only=True) as connection:
+        yield lambda sql: connection.execute(sql).fetchall()
+
+
+def test_only_the_disagreement_of_a_source_is_warned(built: dict[str, str]) -> None:
+    assert {name: s for name, s in built.items() if s not in ("success", "pass")} == {
+        "assert_sources_agree_across_grains": "warn"
+    }
+
+
+def test_marts_are_those_promised_and_nothing_lies_elsewhere(ask: Callable[[str], Any]) -> None:
+    tables = ask("select table_schema, table_name from information_schema.tables")
+    assert {table for schema, table in tables if schema == "marts"} == MARTS
+    assert {schema for schema, _ in tables} == {"staging", "intermediate", "marts", "seeds"}
+
+
+def test_an_avis_is_placed_dated_and_answered(ask: Callable[[str], Any]) -> None:
+    assert [
+        (str(day), *rest)
+        for day, *rest in ask(
+            "select jour, departement_code, geo_precision, is_perimetre_gendarmerie, is_repondu,"
+            " delai_reponse_jours, ressenti, accessibilite, service_label, canaux"
+            " from marts.fct_avis order by avis_id"
+        )
+    ] == [
+        (
+            *("2026-03-28", "74", "departement_usager", True, True, 2),
+            *("negatif", "positif", "Préfecture", "Accueil"),
+        ),
+        ("2026-03-29", None, "inconnu", False, True, None, "positif", None, "Mairie", None),
+        ("2026-04-02", "01", "code_postal", True, False, None, "neutre", None, None, None),
+        ("2026-04-02", None, "inconnu", True, False, None, "neutre", None, None, None),
+        ("2026-04-02", "971", "structure", True, False, None, "neutre", None, None, None),
+    ]
+
+
+def test_answers_are_counted_once_by_question(ask: Callable[[str], Any]) -> None:
+    assert ask(
+        "select question, reponse, sum(avis_count) from marts.fct_satisfaction"
+        " group by all order by all"
+    ) == [
+        ("accessibilite", "positif", 1),
+        ("ressenti", "negatif", 1),
+        ("ressenti", "neutre", 3),
+        ("ressenti", "positif", 1),
+    ]
+
+
+def test_a_source_that_contradicts_itself_is_shown(ask: Callable[[str], Any]) -> None:
+    assert ask(
+        "select strftime(mois, '%Y-%m'), jours_count, departements_count, ages_count,"
+        " is_concordant from marts.fct_signalements__totaux order by mois"
+    ) == [("2022-01", 10, 10, 10, True), ("2022-02", 9, 10, 10, False)]
+    # The code that is no département is counted, under none.
+    assert ask(
+        "select departement_code, signalements_count from marts.fct_signalements__departements"
+        " where mois = '2022-02-01' order by 1 nulls last"
+    ) == [("01", 5), (None, 5)]
+
+
+def test_a_day_begins_at_midnight_in_paris(ask: Callable[[str], Any]) -> None:
+    assert ask(
+        "select strftime(jour, '%m-%d'), messages_count"
+        " from marts.fct_volumes_sociaux__quotidiens order by 1"
+    ) == [("03-28", 3), ("03-29", 4)]
+
+
+def test_references_add_up(ask: Callable[[str], Any]) -> None:
+    assert ask("select * from marts.ref_departements where departement_code in ('01', '971')") == [
+        ("01", "Ain", "84", "Auvergne-Rhône-Alpes", 16400, False),
+        ("971", "Guadeloupe", "01", "Guadeloupe", 9800, True),
+    ]
+    assert ask("select codes_postaux from marts.ref_communes where commune_code = '01104'") == [
+        ("01200,01410",)
+    ]
+    assert ask(
+        "select lignes_count, strftime(derniere_donnee_le, '%Y-%m-%d'), lignes_ecartees_count,"
+        " fichiers_refuses_count from marts.ref_sources where source in ('perceval', 'ssmsi')"
+        " order by source"
+    ) == [(9, "2022-02-02", 0, 1), (1, "2024-12-31", 2, 0)]
+    assert ask("select lignes_count, classe_valeur from marts.fct_quarantaine") == [
+        (2, "texte de 3 caractères")
+    ]
+
+
+def test_an_empty_store_builds(dbt: Dbt, tmp_path: Path) -> None:
+    create_raw(tmp_path / "raw.duckdb", {})
+    assert set(dbt(tmp_path, "build").values()) == {"success", "pass"}
+
+
+def test_a_total_that_differs_from_raw_is_an_error(
+    dbt: Dbt, built: dict[str, str], data: Path, tmp_path: Path
+) -> None:
+    law = "assert_every_received_row_is_counted_once"
+    for store in ("raw.duckdb", "warehouse.duckdb"):
+        shutil.copy(data / store, tmp_path)
+    with duckdb.connect(str(tmp_path / "raw.duckdb")) as connection:
+        connection.execute("update raw_perceval.nb_report_day set count = count + 1")
+    assert dbt(tmp_path, "test", "--select", law) == {law: "fail"}
+
+
+def test_bad_staging_stops_its_descendants(
+    dbt: Dbt, built: dict[str, str], data: Path, tmp_path: Path
+) -> None:
+    for store in ("raw.duckdb", "warehouse.duckdb"):
+        shutil.copy(data / store, tmp_path)
+    with duckdb.connect(str(tmp_path / "raw.duckdb")) as connection:
+        connection.execute(
+            "insert into raw_perceval.nb_report_day from raw_perceval.nb_report_day limit 1"
+        )
+    done = dbt(tmp_path, "build", "--select", "+fct_signalements")
+    assert done["unique_stg_perceval__signalements_quotidiens_jour"] == "fail"
+    assert done["fct_signalements"] == "skipped"
+    with duckdb.connect(str(tmp_path / "warehouse.duckdb"), read_only=True) as connection:
+        kept = connection.execute("select count(*) from marts.fct_signalements").fetchall()
+    assert kept == [(3,)]
+
+
+def bounce(manifest: Path, folder: Path) -> set[tuple[str, str]]:
+    """Return (check, model or source) for each law that the project of `manifest` breaks."""
+    (folder / "target").mkdir()
+    shutil.copy(manifest, folder / "target")
+    shutil.copy(PROJECT / "dbt-bouncer.yml", folder)
+    report = folder / "report.json"
+    subprocess.run(
+        [
+            *(Path(sys.executable).with_name("dbt-bouncer"), "run"),
+            *("--config-file", folder / "dbt-bouncer.yml", "--output-file", report),
+        ],
+        cwd=folder,
+        capture_output=True,
+        check=False,
+    )
+    outcomes = json.loads(report.read_text())
+    return {
+        (check["check_run_id"].split(":")[0], check["check_run_id"].split(":")[-1])
+        for check in outcomes
+        if check["outcome"] != "success"
+    }
+
+
+def test_the_laws_of_layers_hold(dbt: Dbt, tmp_path: Path) -> None:
+    assert bounce(dbt.manifest, tmp_path) == set()
+
+
+def test_the_laws_of_layers_bite(tmp_path: Path) -> None:
+    broken = shutil.copytree(
+        PROJECT, tmp_path / "broken", ignore=shutil.ignore_patterns("target", "logs")
+    )
+    models = broken / "models"
+
+    def rewrite(path: str, old: str, new: str) -> None:
+        text = (models / path).read_text()
+        assert old in text
+        (models / path).write_text(text.replace(old, new, 1))
+
+    rewrite(
+        "marts/contexte/fct_delinquance.sql",
+        "ref('stg_ssmsi__delinquance')",
+        "source('ssmsi', 'delinquance_departements')",
+    )
+    rewrite("staging/x/stg_x__volumes.sql", "source('x', 'tweet_counts')", "ref('stg_x__comptes')")
+    rewrite(
+        "marts/visibilite/fct_volumes_sociaux__quotidiens.sql",
+        "ref('int_volumes_sociaux__unioned')",
+        "ref('fct_volumes_sociaux')",
+    )
+    rewrite("intermediate/int_comptes__snapshots.sql", "stg_x__comptes", "fct_volumes_sociaux")
+    rewrite("marts/reference/_reference.yml", "Une ligne par région", "Les régions")
+    rewrite("marts/reference/_reference.yml", "Nom de la région.", "")
+    rewrite("marts/perception/_perception.yml", "data_tests: [unique]", "")
+    (models / "marts/actions/plaintes.sql").write_text("select 1 as is_deposee")
+    fallen = bounce(Dbt(broken, tmp_path / "parsed").manifest, tmp_path)
+    assert {
+        ("check_lineage_source_cannot_be_used", "fct_delinquance"),
+        ("check_lineage_permitted_upstream_models", "stg_x__volumes"),
+        ("check_lineage_permitted_upstream_models", "fct_volumes_sociaux__quotidiens"),
+        ("check_lineage_permitted_upstream_models", "int_comptes__snapshots"),
+        ("check_model_description_contains_regexp_pattern", "ref_regions"),
+        ("check_model_column_description_populated", "ref_departements"),
+        ("check_model_has_unique_test", "fct_avis"),
+        ("check_model_names", "plaintes"),
+    } <= fallen
