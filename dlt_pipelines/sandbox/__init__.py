@@ -1,0 +1,27 @@
+"""The outside world where there is none: invented data behind each source's own contract.
+
+Origin    : drawn from a seed; nobody and nothing in it exists.
+Marks     : `(démonstration)` in labels, `demo_` in identifiers and accounts, `demonstration` in
+            file names; telephones, banks and plates that nobody can own.
+Determinism: a day's content depends on (seed, size, day) only, never on the window asked.
+"""
+
+from dlt_pipelines.sandbox.drops import drop
+from dlt_pipelines.sandbox.servers import TOKEN, serve
+from dlt_pipelines.sandbox.social import SUBJECTS, Account, Subject, accounts
+from dlt_pipelines.sandbox.world import PlantedEvent, SandboxError, World, ledger, world
+
+__all__ = [
+    "SUBJECTS",
+    "TOKEN",
+    "Account",
+    "PlantedEvent",
+    "SandboxError",
+    "Subject",
+    "World",
+    "accounts",
+    "drop",
+    "ledger",
+    "serve",
+    "world",
+]

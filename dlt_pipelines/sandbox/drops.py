@@ -1,0 +1,148 @@
+"""Files as each service would hand them over: same name pattern, same layout, invented content."""
+
+import csv
+import json
+from collections.abc import Iterable
+from math import exp
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from dlt_pipelines.sandbox.structures import GENDARMERIE, structures
+from dlt_pipelines.sandbox.tables import connect
+from dlt_pipelines.sandbox.world import SandboxError, World, departements
+
+
+def drop(world: World, source: str, folder: Path) -> list[Path]:
+    """Write into `folder` the files of `source` as they stand at the end of `world`.
+
+    A folder that is missing is made; a file of the same name is replaced.
+    """
+    writers = {"perceval": _perceval, "ssmsi": _ssmsi, "structures": _structures}
+    if source not in writers:
+        raise SandboxError(
+            f"Le bac à sable ne dépose aucun fichier pour « {source} » ; "
+            f"il en dépose pour : {', '.join(writers)}."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    return [writers[source](world, folder)]
+
+
+def _perceval(world: World, folder: Path) -> Path:
+    with connect(world, "perceval") as db:
+        days = {
+            name: {str(day): value for day, value in db.table(name).fetchall()}
+            for name in ("amount_of_money_day", "nb_report_day")
+        }
+        months: dict[str, dict[str, dict[str, int]]] = {}
+        for name in ("age_categories_month", "dpt_report_month"):
+            for month, key, count in db.table(name).fetchall():
+                months.setdefault(name, {}).setdefault(month, {})[key] = count
+    path = folder / "perceval.json"
+    text = json.dumps(dict(sorted((days | months).items())), indent=2, ensure_ascii=False)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+# indicator -> (unit, facts per thousand inhabitants in 2016, in 2024): the order of magnitude of
+# the published figures, so that a map or a trend looks like one.
+INDICATORS = {
+    "Homicides": ("Victime", 0.014, 0.014),
+    "Tentatives d'homicide": ("Victime", 0.034, 0.063),
+    "Violences physiques intrafamiliales": ("Victime", 1.7, 3.6),
+    "Violences physiques hors cadre familial": ("Victime", 2.5, 3.0),
+    "Violences sexuelles": ("Victime", 0.8, 1.8),
+    "Vols avec armes": ("Infraction", 0.16, 0.13),
+    "Vols violents sans arme": ("Infraction", 1.4, 0.7),
+    "Vols sans violence contre des personnes": ("Victime entendue", 10.6, 8.9),
+    "Cambriolages de logement": ("Infraction", 3.7, 3.2),
+    "Vols de véhicule": ("Véhicule", 2.5, 2.0),
+    "Vols dans les véhicules": ("Véhicule", 4.1, 3.7),
+    "Vols d'accessoires sur véhicules": ("Véhicule", 1.6, 1.4),
+    "Destructions et dégradations volontaires": ("Infraction", 9.4, 7.7),
+    "Usage de stupéfiants (AFD)": ("Mis en cause", 0.9, 2.9),
+    "Usage de stupéfiants (hors AFD)": ("Mis en cause", 2.7, 1.4),
+    "Usage de stupéfiants": ("Mis en cause", 0.0, 0.0),
+    "Trafic de stupéfiants": ("Mis en cause", 0.6, 0.77),
+    "Escroqueries et fraudes aux moyens de paiement": ("Victime", 3.7, 6.1),
+}
+PARTS = {
+    "Usage de stupéfiants": ("Usage de stupéfiants (AFD)", "Usage de stupéfiants (hors AFD)"),
+}
+FIRST = {"Usage de stupéfiants (AFD)": 2020}  # the fixed fine did not exist before
+PER_HOME = {"Cambriolages de logement"}
+YEARS = 9
+
+
+def _ssmsi(world: World, folder: Path) -> Path:
+    # The base is published in July, for the year before.
+    last = world.end.year - (1 if world.end.month > 7 else 2)
+    rows = []
+    for indicator, (unit, _, _) in INDICATORS.items():
+        for year in range(last - YEARS + 1, last + 1):
+            for place in departements():
+                people = round(place.population * 1.003 ** (year - 2024))
+                homes = round(people / 1.85)
+                facts = _facts(world.seed, indicator, year, place.code, people)
+                rate = f"{facts / (homes if indicator in PER_HOME else people) * 1000:.7f}"
+                rows.append(
+                    (
+                        place.code, place.region_code, year, indicator, unit, facts,
+                        rate.rstrip("0").rstrip(".").replace(".", ","), people, year, homes, year,
+                    )
+                )  # fmt: skip
+    header = (
+        "Code_departement", "Code_region", "annee", "indicateur", "unite_de_compte", "nombre",
+        "taux_pour_mille", "insee_pop", "insee_pop_millesime", "insee_log", "insee_log_millesime",
+    )  # fmt: skip
+    return _write_csv(folder / f"donnee-dep-{last}-demonstration.csv", header, rows, "\n")
+
+
+def _facts(seed: int, indicator: str, year: int, code: str, people: int) -> int:
+    if indicator in PARTS:
+        return sum(_facts(seed, part, year, code, people) for part in PARTS[indicator])
+    if year < FIRST.get(indicator, year):
+        return 0
+    _, early, late = INDICATORS[indicator]
+    rate: float = early * (late / early) ** ((year - 2016) / 8)
+    habit = Random(f"{seed}/ssmsi/{indicator}/{code}").gauss(0, 0.25)  # noqa: S311
+    noise = Random(f"{seed}/ssmsi/{indicator}/{code}/{year}").gauss(0, 0.05)  # noqa: S311
+    return round(people / 1000 * rate * exp(habit + noise))
+
+
+def _structures(world: World, folder: Path) -> Path:
+    header = (
+        "Code SP+ de la structure", "Intitulé du réseau", "Intitulé de la typologie",
+        "Intitulé de la structure", "Intitulé structure usager", "Description de la structure",
+        "Identifiant de la structure", "Type d'identifiant", "Code SP+ structure parent",
+        "Intitulé de la structure parente", "Adresse", "Compléments Adresse",
+        "Code postal de la structure", "Ville", "PAYS", "Codes Postaux", "Départements",
+        "URL du site internet", "Clé de tracking", "Actif", "Code sp+ de la typologie",
+        "INSEE Ville", "INSEE Département", "INSEE Région", "INSEE Arrondissement",
+    )  # fmt: skip
+    kinds = sorted({row.typologie for row in structures()})
+    rows = []
+    for rank, row in enumerate(structures()):
+        place, parent = row.departement, row.parent
+        rows.append(
+            (
+                row.id, row.reseau, row.typologie, row.label, "", row.label,
+                str(9000 + rank), "Matricule" if row.reseau == GENDARMERIE else "",
+                parent.id if parent else "", parent.label if parent else "",
+                "1 place de la Démonstration", "", place.code_postal, place.chef_lieu_nom.upper(),
+                "France", "", "", "https://www.example.org/", "", "Oui",
+                f"demo_typologie_{kinds.index(row.typologie)}", f"com{place.chef_lieu_code}",
+                f"dep{place.code}", f"reg{place.region_code}", f"arr{place.chef_lieu_code}",
+            )
+        )  # fmt: skip
+    return _write_csv(folder / "structures-demonstration.csv", header, rows, "\r\n")
+
+
+def _write_csv(
+    path: Path, header: Iterable[str], rows: Iterable[Iterable[Any]], line_end: str
+) -> Path:
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file, delimiter=";", lineterminator=line_end)
+        writer.writerow(header)
+        writer.writerows(rows)
+    return path
