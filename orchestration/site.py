@@ -1,5 +1,7 @@
 """The report site: built by Evidence from the published marts, swapped in whole, served."""
 
+import base64
+import hashlib
 import os
 import re
 import shutil
@@ -10,15 +12,49 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+import uvicorn
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
 from dlt_pipelines import stores
 
 REPORTS = stores.ROOT / "reports"
 
+SECURITY = {
+    # Scripts written in a page are allowed one by one: see `_seal`.
+    "content-security-policy": "; ".join(
+        (
+            "default-src 'self'",
+            "script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'",
+            "style-src 'self' 'unsafe-inline'",
+            "img-src 'self' data: blob:",
+            "font-src 'self' data:",
+            "worker-src 'self' blob:",
+            "object-src 'none'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        )
+    ),
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
+
 # Evidence ends with 0 when a query of a page failed: only its log tells.
 QUERY_ERROR = re.compile(
-    r"Error in |(Catalog|Binder|Parser|Conversion|Out of Range|Invalid Input) Error|Build failed"
+    r"Error in |(Catalog|Binder|Parser|Conversion|Out of Range|Invalid Input) Error"
 )
+STACK_FRAME = re.compile(r"at .*:\d+:\d+\)?$|Node\.js v|\(Use `node|throw `|file://")
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
+HASHED = re.compile(r"/_app/immutable/|/data/.*/[0-9a-f]{32}/")
 MART = re.compile(r"\bmarts\.([a-z]\w*)")
 
 
@@ -66,6 +102,7 @@ def build_site(published: Path, site: Path, work: Path, report: Callable[[str], 
             f"pages absentes du site construit : {', '.join(missing)}",
             f"lire le journal {work / 'build.log'}",
         )
+    _seal(built)
     _swap(built, site)
     report(f"site : {len(page_marts(work / 'pages'))} pages en {time.monotonic() - started:.0f} s")
 
@@ -103,7 +140,7 @@ def _run(step: str, command: list[str], work: Path, report: Callable[[str], None
         "NO_COLOR": "1",
         "TZ": "UTC",
     }
-    tail: deque[str] = deque(maxlen=8)
+    tail: deque[str] = deque(maxlen=15)
     errors: list[str] = []
     with (
         (work / "build.log").open("a", encoding="utf-8") as log,
@@ -124,14 +161,31 @@ def _run(step: str, command: list[str], work: Path, report: Callable[[str], None
             if not line:
                 continue
             log.write(line + "\n")
-            tail.append(line)
+            if not STACK_FRAME.match(line):
+                tail.append(line)
             if QUERY_ERROR.search(line):
                 errors.append(line)
             if step == "sources" and "rows" in line:
                 report(f"site : {line}")
     if process.returncode or errors:
-        cause = "\n".join(errors[:5] or tail) or f"code de sortie {process.returncode}"
+        cause = (
+            "\n".join([*dict.fromkeys(errors)][:5] or tail)
+            or f"code de sortie {process.returncode}"
+        )
         raise SiteError(step, cause, f"lire le journal {work / 'build.log'}")
+
+
+def _seal(built: Path) -> None:
+    """Let each page run its own inline scripts, named by their hash, and no other."""
+    for page in built.rglob("*.html"):
+        html = page.read_text("utf-8")
+        hashes = {
+            f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+            for script in INLINE_SCRIPT.findall(html)
+        }
+        policy = " ".join(["script-src 'self' 'wasm-unsafe-eval'", *sorted(hashes)])
+        meta = f'<meta http-equiv="content-security-policy" content="{policy}">'
+        page.write_text(html.replace("<head>", f"<head>{meta}", 1), "utf-8")
 
 
 def _swap(built: Path, site: Path) -> None:
@@ -148,3 +202,39 @@ def _swap(built: Path, site: Path) -> None:
     link.replace(site)
     if previous:
         shutil.rmtree(previous, ignore_errors=True)
+
+
+def serve(site: Path, host: str = "127.0.0.1", port: int = 8000) -> None:
+    """Serve the built site until interrupted."""
+    uvicorn.run(
+        application(site),
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+    )
+
+
+def application(site: Path) -> ASGIApp:
+    """Return the web application that serves the folder `site`."""
+    files = Starlette(routes=[Mount("/", StaticFiles(directory=site, html=True))])
+    compressed = GZipMiddleware(files, minimum_size=1024, compresslevel=5)
+
+    async def respond(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(SECURITY)
+                headers["cache-control"] = (
+                    "public, max-age=31536000, immutable" if HASHED.search(path) else "no-cache"
+                )
+            await send(message)
+
+        # The browser's DuckDB asks for parts of Parquet files by their true length.
+        raw = path.endswith(".parquet") or b"range" in dict(scope.get("headers", ()))
+        await (files if raw else compressed)(scope, receive, send_with_headers)
+
+    return respond
