@@ -9,7 +9,7 @@ Determinism: a day's content depends on (seed, size, day) only, never on the win
 from dlt_pipelines.sandbox.drops import drop
 from dlt_pipelines.sandbox.servers import TOKEN, serve
 from dlt_pipelines.sandbox.social import SUBJECTS, Account, Subject, accounts
-from dlt_pipelines.sandbox.world import PlantedEvent, SandboxError, World, ledger, world
+from dlt_pipelines.sandbox.story import PlantedEvent, SandboxError, World, ledger, world
 
 __all__ = [
     "SUBJECTS",

@@ -8,9 +8,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from dlt_pipelines.sandbox.story import SandboxError, World, departements
 from dlt_pipelines.sandbox.structures import GENDARMERIE, structures
 from dlt_pipelines.sandbox.tables import connect
-from dlt_pipelines.sandbox.world import SandboxError, World, departements
 
 
 def drop(world: World, source: str, folder: Path) -> list[Path]:

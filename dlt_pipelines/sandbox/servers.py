@@ -28,8 +28,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
 from dlt_pipelines.sandbox import social
+from dlt_pipelines.sandbox.story import SandboxError, World, departements
 from dlt_pipelines.sandbox.tables import connect
-from dlt_pipelines.sandbox.world import SandboxError, World
 
 TOKEN = "bac-a-sable"  # noqa: S105 (opens nothing but the sandbox)
 """The only bearer token that the invented X accepts."""
@@ -38,6 +38,7 @@ TOKEN = "bac-a-sable"  # noqa: S105 (opens nothing but the sandbox)
 @contextmanager
 def serve(world: World) -> Iterator[str]:
     """Serve `world` until the block ends, and yield the base URL (no slash at its end)."""
+    departements()  # a missing geography is said here, not by a server that answers 500
     routes = [*ServicesPublicsPlus(world).routes(), *X(world).routes()]
     app = Starlette(
         routes=[Mount("/at/{instant}", routes=routes), *routes],
@@ -138,7 +139,7 @@ class ServicesPublicsPlus:
     def fields(self) -> list[tuple[str, str]]:
         """Names and portal types of the columns."""
         types = {"BIGINT": "int", "INTEGER": "int", "TIMESTAMP": "datetime", "DATE": "date"}
-        columns = self.db.execute("describe experiences").fetchall()
+        columns = self.db.cursor().execute("describe experiences").fetchall()
         return [(name, types.get(kind, "text")) for name, kind, *_ in columns]
 
     def open(self, request: Request) -> duckdb.DuckDBPyConnection:

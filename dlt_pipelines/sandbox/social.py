@@ -8,7 +8,7 @@ from functools import lru_cache
 from math import exp, sqrt
 from random import Random
 
-from dlt_pipelines.sandbox.world import KINDS, PARIS, Rhythm, departements, planted
+from dlt_pipelines.sandbox.story import KINDS, PARIS, Rhythm, departements, planted
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ Their labels say that they are invented; their networks and typologies are the p
 from dataclasses import dataclass
 from functools import lru_cache
 
-from dlt_pipelines.sandbox.world import Departement, departements
+from dlt_pipelines.sandbox.story import Departement, departements
 
 GENDARMERIE = "Gendarmerie Nationale"
 OUTSIDE = "demo_hors_structure"

@@ -15,8 +15,8 @@ import pyarrow as pa
 from stdnum import iban, luhn
 from stdnum.fr import nir
 
+from dlt_pipelines.sandbox.story import KINDS, Rhythm, World, days, departements, ledger, noon
 from dlt_pipelines.sandbox.structures import OUTSIDE, structures
-from dlt_pipelines.sandbox.world import KINDS, Rhythm, World, days, departements, ledger, noon
 
 HERE = Path(__file__).parent
 
