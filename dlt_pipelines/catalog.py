@@ -9,11 +9,12 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 import dlt
 import duckdb
@@ -29,6 +30,7 @@ from dlt_pipelines.door import Door
 from dlt_pipelines.sources import geographie, perceval, services_publics_plus, ssmsi, structures, x
 
 REAL, SANDBOX = "reel", "bac_a_sable"
+PARIS = ZoneInfo("Europe/Paris")
 EPOCH = date(2016, 1, 1)  # before the oldest experience of Services Publics+
 Report = Callable[[str], None]
 
@@ -344,16 +346,26 @@ def _played(source: Source, past: _Past, world: sandbox.World, url: str, report:
     stops = [world.end]
     while stops[0] - step > since:
         stops.insert(0, stops[0] - step)
-    for stop in stops:
-        given = {
-            **sandbox.settings(source.name, url, stop),
-            "since": max(
-                world.start, (stop - step if stop > stops[0] else since) - source.look_back
-            ),
-            "until": stop,
-        }
-        way.asks.append(lambda given=given: source.declare(**given))
+    for start, stop in zip((since, *stops), stops, strict=False):
+        window = {"since": max(world.start, start - source.look_back), "until": stop}
+        way.asks.append(partial(source.declare, **_invented(source, url, stop), **window))
     return way
+
+
+def _invented(source: Source, url: str, day: date) -> dict[str, Any]:
+    """Return what a source is configured with when the sandbox plays it as `day` begins."""
+    if source.keeps_history:
+        return {"base_url": f"{url}/{source.name}"}
+    instant = datetime.combine(day, time(), PARIS).astimezone(UTC)
+    return {
+        "base_url": f"{url}/at/{instant:%Y-%m-%dT%H:%M:%SZ}/{source.name}/2",
+        "token": sandbox.TOKEN,
+        "accounts": [
+            {"id": account.id, "departement_code": account.departement_code}
+            for account in sandbox.accounts()
+        ],
+        "subjects": {subject.name: subject.query for subject in sandbox.SUBJECTS},
+    }
 
 
 def _doors(source: Source, origin: str, landed: bool = True) -> dict[str, Door]:
@@ -401,13 +413,11 @@ def _protected(door: Door, way: _Way, report: Report) -> DltResource:
 
     def rows() -> Iterator[Any]:
         yield dlt.mark.materialize_table_schema()
-        for number, ask in enumerate(way.asks, start=1):
-            for page in ask().resources[door.table]:
-                admitted = door.admit(page)
-                if admitted.num_rows:
-                    yield admitted
-            if number == len(way.asks) or number % 20 == 0:
-                report(f"{door.table} : {door.tally.read:,} lignes lues".replace(",", " "))
+        pages = (page for ask in way.asks for page in ask().resources[door.table])
+        for admitted in door.admit(pages):
+            report(f"{door.table} : {door.tally.read:,} lignes lues".replace(",", " "))
+            if admitted.num_rows:
+                yield admitted
 
     columns: dict[str, Any] = {
         column.name: {"data_type": column.data_type, "nullable": not column.required}

@@ -19,7 +19,7 @@ import json
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypedDict
 
@@ -30,7 +30,7 @@ from dlt_pipelines import privacy
 
 
 class Records(TypedDict):
-    """An answer of an outside service: where it was read, and its records."""
+    """An answer of an outside service: where it was read, and its records (JSON objects)."""
 
     whence: str
     records: list[dict[str, Any]]
@@ -38,6 +38,7 @@ class Records(TypedDict):
 
 Page: TypeAlias = Records | pa.Table
 
+ROWS_TOGETHER = 20_000
 _WHERE = ("_fichier", "_ligne")
 _INTEGER = r"^[+-]?\d{1,18}([.,]0+)?$"
 # COG codes of départements and overseas collectivities; whatever else is kept as it was received.
@@ -222,9 +223,25 @@ class Door:
             )
             self.memory.unregister("landed")
 
-    def admit(self, page: Page) -> pa.Table:
-        """Return the new and changed rows of `page`, typed and protected, ready for dlt."""
-        received = self._header(page) if isinstance(page, pa.Table) else self._records(page)
+    def admit(self, pages: Iterable[Page]) -> Iterator[pa.Table]:
+        """Yield the new and changed rows of `pages`, typed and protected, ready for dlt."""
+        small: list[dict[str, Any]] = []
+        for page in pages:
+            if isinstance(page, pa.Table):
+                yield self._admitted(self._header(page))
+                continue
+            small += [
+                {**record, "_fichier": page["whence"], "_ligne": number}
+                for number, record in enumerate(page["records"], start=1)
+            ]
+            # Each passage costs the same few queries: small answers go through together.
+            if len(small) >= ROWS_TOGETHER:
+                yield self._admitted(self._records(small))
+                small = []
+        if small:
+            yield self._admitted(self._records(small))
+
+    def _admitted(self, received: pa.Table) -> pa.Table:
         for whence in received["_fichier"].value_counts().to_pylist():
             self.tally.by_whence[whence["values"]][0] += whence["counts"]
         typed = self._quarantine(received)
@@ -281,11 +298,11 @@ class Door:
         )
         return self._run(f"select {texts}, {where} from page")
 
-    def _records(self, page: Records) -> pa.Table:
+    def _records(self, records: list[dict[str, Any]]) -> pa.Table:
         """Take the declared fields out of JSON records, each as text."""
-        body = json.dumps(page["records"])
+        body = json.dumps(records)
         self.memory.register("page", pa.table({"body": pa.array([body], pa.large_string())}))
-        header = list(_paths(page["records"][0])) if page["records"] else []
+        header = [name for name in _paths(records[0]) if name not in _WHERE]
         matching = self.matching(header)
         # The first record may lack an optional field that a later one bears.
         paths = {
@@ -293,15 +310,18 @@ class Door:
             for column in self.columns
         }
         self.tally.unknown.update(set(header).difference(*paths.values()))
+        # One list of paths: the record is parsed once, not once a field.
+        asked = list(dict.fromkeys(path for names in paths.values() for path in names))
+        place = {path: f"found[{i}]" for i, path in enumerate(asked, start=1)}
         texts = ", ".join(
-            f"coalesce({', '.join(_clean(f'record ->> {_json_path(p)}') for p in names)}, null)"
-            f" as {_quoted(name)}"
+            f"coalesce({', '.join(_clean(place[p]) for p in names)}, null) as {_quoted(name)}"
             for name, names in paths.items()
         )
-        self.memory.execute("set variable whence = ?", [page["whence"]])
         return self._run(
-            f"select {texts}, getvariable('whence') as _fichier, row_number() over () as _ligne"
-            " from (select unnest(from_json(body, '[\"JSON\"]')) as record from page)"
+            f"select {texts}, record ->> '$._fichier' as _fichier,"
+            " cast(record ->> '$._ligne' as bigint) as _ligne from (select record,"
+            f" json_extract_string(record, [{', '.join(map(_json_path, asked))}]) as found"
+            " from (select unnest(from_json(body, '[\"JSON\"]')) as record from page))"
         )
 
     def _quarantine(self, received: pa.Table) -> pa.Table:

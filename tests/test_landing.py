@@ -377,7 +377,7 @@ def test_catalog_names_every_table_of_every_source() -> None:
 
 def test_a_page_of_nothing_is_a_normal_case() -> None:
     door = Door("t", {"id": {"data_type": "bigint", "nullable": False}}, ["id"], "reel")
-    assert door.admit({"whence": "test", "records": []}).num_rows == 0
+    assert list(door.admit([{"whence": "test", "records": []}])) == []
     assert door.tally.read == 0
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlt_pipelines import privacy
-from dlt_pipelines.door import Door
+from dlt_pipelines.door import Door, Records
 
 NIR = "1850759280011"
 NIR += f"{97 - int(NIR) % 97:02d}"
@@ -76,7 +76,7 @@ def test_silence_means_redaction_and_drop_means_gone(data) -> None:
         ["id"],
         "reel",
     )
-    page = {
+    page: Records = {
         "whence": "test",
         "records": [
             {
@@ -89,7 +89,7 @@ def test_silence_means_redaction_and_drop_means_gone(data) -> None:
             }
         ],
     }
-    (row,) = door.admit(page).to_pylist()
+    ((row,),) = (admitted.to_pylist() for admitted in door.admit([page]))
     assert row["texte"] == "[courriel]"
     assert row["theme"] == "a@exemple.fr"
     assert len(row["auteur"]) == 32

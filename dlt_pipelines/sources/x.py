@@ -71,12 +71,12 @@ def x(
         token: bearer token of the application.
         accounts: the accounts followed, each `{"id": …, "departement_code": …}`.
         subjects: subject → query of the search syntax of X.
-        since: counts are asked from this day on (UTC), within the seven days that X keeps.
-        until: the observation is made as this day begins (UTC); None is now.
+        since: counts are asked from this day on, within the seven days that X keeps.
+        until: the observation is made as this day begins, in Paris; None is now.
     """
     client = RESTClient(base_url, auth=BearerTokenAuth(token))
-    now = datetime.combine(until, time(), UTC) if until else datetime.now(UTC)
-    start = max(datetime.combine(since or date.min, time(), UTC), now - WINDOW)
+    now = datetime.combine(until, time(), PARIS) if until else datetime.now(PARIS)
+    start = max(datetime.combine(since or date(2006, 1, 1), time(), PARIS), now - WINDOW)
     yield dlt.resource(
         _users(client, accounts, now),
         name="users",
@@ -110,8 +110,8 @@ def _users(
             "records": [
                 {
                     **user,
-                    "observed_on": f"{now.astimezone(PARIS):%Y-%m-%d}",
-                    "observed_at": now.isoformat(),
+                    "observed_on": f"{now:%Y-%m-%d}",
+                    "observed_at": now.isoformat(timespec="seconds"),
                     "departement_code": places.get(user["id"]),
                 }
                 for user in response.json().get("data", [])
@@ -122,10 +122,11 @@ def _users(
 def _counts(
     client: RESTClient, subjects: dict[str, str], start: datetime, end: datetime
 ) -> Iterator[dict[str, Any]]:
-    # Only whole hours: a bucket cut by the window would replace the full one.
-    first = start.replace(minute=0, second=0, microsecond=0)
-    first = first if first == start else first + timedelta(hours=1)
-    last = end.replace(minute=0, second=0, microsecond=0)
+    # Only whole hours: a bucket cut by the window would replace the full one. X counts up to a few
+    # seconds ago, so that the hour which just ended is left to the next call.
+    start, end = start.astimezone(UTC), end.astimezone(UTC)
+    first = _hour(start + timedelta(hours=1) - timedelta(microseconds=1))
+    last = _hour(end - timedelta(seconds=30))
     if first >= last:
         return
     for subject, query in subjects.items():
@@ -146,3 +147,7 @@ def _counts(
                 "whence": f"tweets/counts/recent {subject} {first:%Y-%m-%dT%H}",
                 "records": [{**bucket, "sujet": subject} for bucket in page],
             }
+
+
+def _hour(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)
