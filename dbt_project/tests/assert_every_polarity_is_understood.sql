@@ -1,4 +1,6 @@
 -- A word received that the vocabulary does not know would otherwise vanish as « no answer ».
+{{ config(meta={'dagster': {'ref': {'name': 'fct_avis'}}}) }}
+
 with recus as (
     select * from {{ ref('stg_services_publics_plus__experiences') }}
 ),

@@ -1,4 +1,6 @@
 -- What our transformations add up to, against what was received: any difference is ours.
+{{ config(meta={'dagster': {'ref': {'name': 'fct_avis'}}}) }}
+
 with totaux as (
     select
         'avis' as objet,
