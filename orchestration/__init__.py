@@ -4,13 +4,10 @@ import os
 
 from dlt_pipelines import stores
 
-# dbt, dlt, Dagster and Evidence read these when they are imported or started, so they are set
-# before any of them; absolute, because each has its own idea of the current folder.
+# dbt, Dagster and Evidence read these when they are imported or started, so they are set before any
+# of them; the folders absolute, because each has its own idea of the current one.
 os.environ["CYBERIMPACT_DATA"] = str(stores.data())
-for name, value in {
-    "DAGSTER_HOME": str(stores.dagster_home()),
-    "DAGSTER_DISABLE_TELEMETRY": "yes",
-    "DO_NOT_TRACK": "1",
-    "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-}.items():
-    os.environ.setdefault(name, value)
+os.environ["DAGSTER_HOME"] = str(stores.dagster_home())
+os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
+os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
+os.environ["DO_NOT_TRACK"] = "1"

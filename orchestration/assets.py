@@ -159,13 +159,17 @@ def _held(landing: Landing) -> dict[str, dict[str, int]]:
 
 def _sentence(landing: Landing) -> str:
     origin = {"reel": "données réelles", "bac_a_sable": "bac à sable"}[landing.origin]
-    said = {"read": "lues", "new": "nouvelles", "changed": "modifiées", "quarantined": "écartées"}
-    counts = ", ".join(f"{_spaced(landing.total(what))} {word}" for what, word in said.items())
-    files = ""
-    if landing.files_taken or landing.files_refused:
-        taken, refused = len(landing.files_taken), len(landing.files_refused)
-        files = f" ; fichiers : {taken} pris, {refused} refusés"
-    return f"{'' if landing.changed else 'inchangé · '}{origin} · lignes : {counts}{files}"
+    counts = {
+        "lues": landing.total("read"),
+        "nouvelles": landing.total("new"),
+        "modifiées": landing.total("changed"),
+        "écartées": landing.total("quarantined"),
+        "fichiers refusés": len(landing.files_refused),
+    }
+    said = ", ".join(
+        f"{_spaced(count)} {word}" for word, count in counts.items() if count or word == "lues"
+    )
+    return f"{'' if landing.changed else 'inchangé · '}{origin} · {said}"
 
 
 def _spaced(count: int) -> str:

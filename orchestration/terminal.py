@@ -16,6 +16,7 @@ from rich.table import Table
 
 console = Console(highlight=False)
 
+SHOWN = 3  # failures that fit on one screen
 LOCK_REMEDY = "fermer le programme qui tient ce fichier, ou attendre la fin de son run ; relancer."
 
 
@@ -118,8 +119,10 @@ class Terminal(logging.Handler):
         parts = [
             f"[bold]Étape[/]   {escape(step.label)}\n[bold]Cause[/]   {escape(cause)}"
             + (remedy and f"\n[bold]Remède[/]  {escape(remedy)}")
-            for step, cause, remedy in self.failures
+            for step, cause, remedy in self.failures[:SHOWN]
         ]
+        if others := ", ".join(step.label for step, *_ in self.failures[SHOWN:]):
+            parts.append(f"[bold]Et aussi[/] {escape(others)}")
         return failure_panel("\n\n".join(parts), self.log)
 
     def _ended(self, step: Step, sign: str, said: str) -> None:

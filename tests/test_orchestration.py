@@ -1,0 +1,449 @@
+"""The orchestration: lineage, publication under readers, one writer, sensor, command line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pytest
+
+from orchestration import marks, publication
+
+ROOT = Path(__file__).resolve().parents[1]
+PYTHON = sys.executable
+
+
+@pytest.fixture
+def data(data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DAGSTER_HOME", str(data / "dagster"))
+    return data
+
+
+# ---- lineage --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def definitions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
+    folder = str(tmp_path_factory.mktemp("data"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CYBERIMPACT_DATA", folder)
+        from orchestration import definitions
+
+        yield definitions
+
+
+@pytest.fixture(scope="module")
+def graph(definitions: ModuleType) -> Any:
+    return definitions.defs.resolve_asset_graph()
+
+
+def downstream(graph: Any, key: dg.AssetKey) -> set[dg.AssetKey]:
+    reached: set[dg.AssetKey] = set()
+    ahead = {key}
+    while ahead:
+        reached |= ahead
+        ahead = {child for parent in ahead for child in graph.get(parent).child_keys} - reached
+    return reached
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "exterieur/perceval",
+        "perceval/nb_report_day",
+        "services_publics_plus/experiences",
+        "x/users",
+        "staging/stg_perceval__signalements_quotidiens",
+        "intermediate/int_avis__unioned",
+        "marts/fct_avis",
+        "marts/ref_structures",
+        "seeds/taxo_menaces",
+        "published/cyberimpact",
+        "reports/index",
+    ],
+)
+def test_asset_is_there_under_its_name(graph: Any, key: str) -> None:
+    assert graph.has(dg.AssetKey(key.split("/")))
+
+
+def test_one_graph_leads_from_every_outside_system_to_the_pages(graph: Any) -> None:
+    outside = [key for key in graph.get_all_asset_keys() if key.path[0] == "exterieur"]
+    pages = {key for key in graph.get_all_asset_keys() if key.path[0] == "reports"}
+    assert outside and pages
+    for system in outside:
+        assert dg.AssetKey(["published", "cyberimpact"]) in downstream(graph, system)
+        assert pages <= downstream(graph, system)
+
+
+def test_every_raw_table_is_a_dbt_source_and_the_reverse(graph: Any) -> None:
+    from orchestration.assets import MANIFEST
+
+    landed = {
+        tuple(key.path) for key in graph.get_all_asset_keys() if graph.get(key).group_name == "raw"
+    }
+    read = {(source["source_name"], source["name"]) for source in MANIFEST["sources"].values()}
+    assert landed == read
+
+
+def test_everything_that_writes_waits_in_a_pool(definitions: ModuleType) -> None:
+    for asset in definitions.defs.resolve_asset_graph().assets_defs:
+        if asset.is_executable:
+            wanted = "site_builder" if asset.op.name == "site" else "duckdb_writer"
+            assert asset.op.pools == {wanted}, asset.op.name
+
+
+def test_jobs_and_schedule(definitions: ModuleType) -> None:
+    for name in ("refresh_all", "land_all", "build_site"):
+        assert definitions.defs.resolve_job_def(name).executor_def.name == "in_process"
+    schedule = definitions.defs.resolve_schedule_def("daily_refresh_all")
+    assert (schedule.cron_schedule, schedule.execution_timezone) == ("30 5 * * *", "Europe/Paris")
+
+
+def test_a_source_grows_stale_after_its_own_delay(graph: Any) -> None:
+    from dlt_pipelines.catalog import CATALOG
+
+    policy = graph.get(dg.AssetKey(["x", "users"])).freshness_policy
+    assert policy.warn_window.to_timedelta() == CATALOG["x"].max_age
+
+
+# ---- publication ----------------------------------------------------------------------------
+
+
+class Stores:
+    def __init__(self, folder: Path) -> None:
+        self.warehouse = folder / "warehouse.duckdb"
+        self.published = folder / "published" / "cyberimpact.duckdb"
+        self.parquet = folder / "published" / "parquet"
+
+    def build(self, generation: int, rows: int = 1000) -> None:
+        """Write two marts that must always be read with one and the same generation."""
+        with duckdb.connect(str(self.warehouse)) as connection:
+            connection.execute("create schema if not exists marts")
+            for mart in ("fct_avis", "fct_comptes"):
+                connection.execute(
+                    f"create or replace table marts.{mart} as"
+                    f" select {generation} as generation, date '2026-01-01' as jour, i as avis_id"
+                    f" from range({rows}) as numbers(i)"
+                )
+
+    def publish(self, **options: Any) -> dict[str, int]:
+        return publication.publish(self.warehouse, self.published, self.parquet, **options)
+
+    def seen_by_a_new_reader(self) -> list[Any]:
+        query = "select distinct generation from marts.fct_avis"
+        code = (
+            "import duckdb, json, sys;"
+            "print(json.dumps(duckdb.connect(sys.argv[1], read_only=True)"
+            ".execute(sys.argv[2]).fetchall()))"
+        )
+        command = [PYTHON, "-c", code, str(self.published), query]
+        return list(json.loads(subprocess.check_output(command)))
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Stores:
+    made = Stores(tmp_path)
+    made.build(1)
+    return made
+
+
+def test_publication_holds_the_marts_alone_with_types_and_descriptions(shelf: Stores) -> None:
+    with duckdb.connect(str(shelf.warehouse)) as connection:
+        connection.execute("create schema staging")
+        connection.execute("create table staging.stg_secret as select 1 as a")
+    described = {"fct_avis": ("Une ligne par avis, dit l'usager.", {"jour": "Jour de l'avis."})}
+    assert shelf.publish(descriptions=described) == {"fct_avis": 1000, "fct_comptes": 1000}
+    with duckdb.connect(str(shelf.published), read_only=True) as connection:
+        tables = connection.execute(
+            "select schema_name, table_name, comment from duckdb_tables() order by all"
+        ).fetchall()
+        columns = connection.execute(
+            "select data_type, comment from duckdb_columns()"
+            " where table_name = 'fct_avis' and column_name = 'jour'"
+        ).fetchall()
+        storage = connection.execute(
+            "select tags['storage_version'] from duckdb_databases()"
+            " where database_name = current_database()"
+        ).fetchall()
+    assert tables == [
+        ("marts", "fct_avis", "Une ligne par avis, dit l'usager."),
+        ("marts", "fct_comptes", ""),
+    ]
+    assert columns == [("DATE", "Jour de l'avis.")]
+    assert "v1.2" in storage[0][0]
+    for mart in ("fct_avis", "fct_comptes"):
+        assert duckdb.read_parquet(str(shelf.parquet / f"{mart}.parquet")).shape == (1000, 3)
+
+
+def test_a_reader_keeps_the_file_it_opened_and_the_next_gets_the_new_one(shelf: Stores) -> None:
+    shelf.publish()
+    with duckdb.connect(str(shelf.published), read_only=True) as reader:
+        shelf.build(2)
+        shelf.publish()
+        seen = reader.execute("select distinct generation from marts.fct_avis").fetchall()
+    assert seen == [(1,)]
+    assert shelf.seen_by_a_new_reader() == [[2]]
+
+
+READER = """
+import duckdb, pathlib, sys
+published, parquet, stop = sys.argv[1:]
+reads = 0
+while not pathlib.Path(stop).exists():
+    with duckdb.connect(published, read_only=True) as connection:
+        seen = connection.execute(
+            "select distinct generation from marts.fct_avis union select distinct generation"
+            " from marts.fct_comptes"
+        ).fetchall()
+    assert len(seen) == 1, seen
+    files = duckdb.execute(f"select count(*) from '{parquet}/fct_avis.parquet'").fetchall()
+    assert files == [(1000,)], files
+    reads += 1
+print(reads)
+"""
+
+
+def test_readers_meet_no_error_while_publications_follow_each_other(
+    shelf: Stores, tmp_path: Path
+) -> None:
+    shelf.publish()
+    stop = tmp_path / "stop"
+    command = [PYTHON, "-c", READER, str(shelf.published), str(shelf.parquet), str(stop)]
+    readers = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    for generation in range(2, 22):
+        shelf.build(generation)
+        shelf.publish()
+        time.sleep(0.05)
+    stop.touch()
+    outcomes = [reader.communicate(timeout=30) for reader in readers]
+    assert [error for _, error in outcomes] == [""] * 4
+    assert all(int(reads) > 5 for reads, _ in outcomes)
+
+
+def test_an_emptied_mart_stops_the_publication_unless_its_source_is_empty(shelf: Stores) -> None:
+    shelf.publish()
+    before = publication.content(shelf.published)
+    shelf.build(2, rows=0)
+    with pytest.raises(publication.PublicationError, match=r"fct_avis, fct_comptes.*Remède"):
+        shelf.publish()
+    assert publication.content(shelf.published) == before
+    assert (shelf.parquet / "fct_avis.parquet").exists()
+    assert shelf.publish(may_be_empty={"fct_avis", "fct_comptes"}) == {
+        "fct_avis": 0,
+        "fct_comptes": 0,
+    }
+
+
+def test_a_copy_that_differs_is_never_published(
+    shelf: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf.publish()
+    shelf.build(2)
+    copy = publication._copy
+
+    def lossy(warehouse: Path, staged: Path, *rest: Any) -> dict[str, int]:
+        rows = copy(warehouse, staged, *rest)
+        with duckdb.connect(str(staged)) as connection:
+            connection.execute("delete from marts.fct_comptes where avis_id = 0")
+        return rows
+
+    monkeypatch.setattr(publication, "_copy", lossy)
+    with pytest.raises(publication.PublicationError, match="fct_comptes"):
+        shelf.publish()
+    assert shelf.seen_by_a_new_reader() == [[1]]
+    assert [path.name for path in shelf.published.parent.glob(".*staged*")] == []
+
+
+def test_an_empty_warehouse_is_not_published(shelf: Stores) -> None:
+    with duckdb.connect(str(shelf.warehouse)) as connection:
+        connection.execute("drop schema marts cascade")
+    with pytest.raises(publication.PublicationError, match="aucune table"):
+        shelf.publish()
+    assert not shelf.published.exists()
+
+
+def test_content_changes_with_a_value_and_with_nothing_else(shelf: Stores) -> None:
+    shelf.publish()
+    first = publication.content(shelf.published)
+    shelf.publish()
+    assert publication.content(shelf.published) == first
+    shelf.build(2)
+    shelf.publish()
+    assert publication.content(shelf.published) != first
+
+
+# ---- only what changed ----------------------------------------------------------------------
+
+
+def test_a_mark_stands_for_the_same_work_on_a_product_that_stands(data: Path) -> None:
+    product = data / "warehouse.duckdb"
+    product.touch()
+    marks.put("warehouse", "abc", [1])
+    assert marks.get("warehouse", "abc", product) == [1]
+    assert marks.get("warehouse", "abd", product) is None
+    product.unlink()
+    assert marks.get("warehouse", "abc", product) is None
+    product.touch()
+    marks.forget("warehouse")
+    assert marks.get("warehouse", "abc", product) is None
+    assert marks.get("warehouse", marks.made_from("warehouse"), product) is None
+
+
+def test_files_are_known_by_name_and_content(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "a.sql").write_text("select 1")
+    first = marks.files(tmp_path)
+    (tmp_path / "models" / "a.sql").rename(tmp_path / "models" / "b.sql")
+    renamed = marks.files(tmp_path)
+    (tmp_path / "models" / "b.sql").write_text("select 2")
+    assert len({first, renamed, marks.files(tmp_path)}) == 3
+
+
+# ---- sensor ---------------------------------------------------------------------------------
+
+
+def test_the_depot_asks_for_one_refresh_per_change(data: Path, definitions: ModuleType) -> None:
+    sensor = definitions.depot_has_new_files
+
+    def look(cursor: str | None) -> Any:
+        return sensor(dg.build_sensor_context(cursor=cursor))
+
+    def drop(name: str, content: str, seconds_ago: int) -> None:
+        path = data / "depot" / "perceval" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+        os.utime(path, (time.time() - seconds_ago,) * 2)
+
+    assert not look(None).run_requests
+    drop("janvier.json", "{}", seconds_ago=60)
+    first = look(None)
+    assert len(first.run_requests) == 1
+    assert not look(first.cursor).run_requests
+    drop("fevrier.json", "{", seconds_ago=0)  # half written
+    drop(".janvier.json.part", "{", seconds_ago=60)
+    assert not look(first.cursor).run_requests
+    drop("fevrier.json", "{}", seconds_ago=60)
+    second = look(first.cursor)
+    assert len(second.run_requests) == 1
+    assert second.run_requests[0].run_key != first.run_requests[0].run_key
+    (data / "depot" / "perceval" / "janvier.json").unlink()
+    assert not look(second.cursor).run_requests
+
+
+# ---- runs -----------------------------------------------------------------------------------
+
+LAND = """
+import sys, dagster as dg
+from dlt_pipelines.catalog import CATALOG
+from orchestration.__main__ import _prepare_dagster_home
+from orchestration.definitions import defs
+_prepare_dagster_home()
+with dg.DagsterInstance.get() as instance:
+    result = defs.resolve_job_def("land_all").execute_in_process(
+        instance=instance,
+        asset_selection=[
+            dg.AssetKey([name, table])
+            for name in ("perceval", "ssmsi", "structures") for table in CATALOG[name].tables
+        ],
+        raise_on_error=False,
+    )
+sys.exit(not result.success)
+"""
+
+
+def launch() -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [PYTHON, "-c", LAND],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+def test_two_runs_started_together_queue_and_both_succeed(data: Path) -> None:
+    runs = [launch(), launch()]
+    outputs = [run.communicate(timeout=600)[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], outputs
+    spans = []
+    with dg.DagsterInstance.get() as instance:
+        assert len(instance.get_runs()) == 2
+        for run in instance.get_runs():
+            for step in instance.get_run_step_stats(run.run_id):
+                spans.append((step.start_time, step.end_time))
+    spans.sort()
+    assert all(ended <= started for (_, ended), (started, _) in pairwise(spans))
+
+
+@pytest.mark.slow
+def test_a_killed_run_gives_its_place_back(data: Path) -> None:
+    killed = launch()
+    lock = data / "dagster" / "en_cours"
+    for _ in range(600):
+        time.sleep(0.1)
+        if list(lock.glob("*.lock")) and (data / "raw.duckdb").exists():
+            break
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    with dg.DagsterInstance.get() as instance:
+        (before,) = instance.get_runs()
+        held = instance.event_log_storage.get_concurrency_info("duckdb_writer")
+        assert held.active_run_ids == {before.run_id}
+    after = launch()
+    assert after.wait(timeout=600) == 0
+    with dg.DagsterInstance.get() as instance:
+        assert instance.get_run_by_id(before.run_id).status is dg.DagsterRunStatus.FAILURE  # type: ignore[union-attr]
+        held = instance.event_log_storage.get_concurrency_info("duckdb_writer")
+        assert held.active_run_ids == set()
+    assert list(lock.iterdir()) == []
+
+
+# ---- command line ---------------------------------------------------------------------------
+
+
+def command(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [PYTHON, "-m", "orchestration", *arguments], cwd=ROOT, capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize("name", ["sql", "serve", "status"])
+def test_without_a_publication_a_command_says_what_to_do(data: Path, name: str) -> None:
+    ended = command(name)
+    assert ended.returncode == 1
+    assert "Remède : lancer `make build`" in ended.stdout + ended.stderr
+
+
+def test_sql_reads_the_marts_and_cannot_write(data: Path) -> None:
+    shelf = Stores(data)
+    shelf.build(1)
+    shelf.publish()
+    assert "1000" in command("sql", "-c", "select count(*) from fct_avis").stdout
+    assert command("sql", "-c", "delete from fct_avis").returncode != 0
+    assert "1000" in command("sql", "-c", "select count(*) from fct_avis").stdout
+
+
+@pytest.mark.slow
+def test_a_failure_is_one_screen_with_step_cause_remedy_and_log(data: Path) -> None:
+    with duckdb.connect(str(data / "raw.duckdb")):
+        ended = command("build")
+    assert ended.returncode == 1
+    screen = ended.stdout[ended.stdout.index("Échec") :]
+    for word in ("Étape", "Cause", "tenu par un autre processus", "fermer", "Journal"):
+        assert word in " ".join(screen.replace("│", " ").split())
+    assert "Traceback" not in ended.stdout + ended.stderr
+    (log,) = (data / "logs").glob("build-*.log")
+    assert "Traceback" in log.read_text()
