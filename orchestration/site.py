@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import uvicorn
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
@@ -88,6 +89,7 @@ def build_site(published: Path, site: Path, work: Path, report: Callable[[str], 
     _run("contours", ["node", "scripts/contours.mjs"], work, report)
     report("site : lecture des tables publiées")
     _run("sources", ["evidence", "sources", "--strict"], work, report)
+    _write_empty_marts(work)
     report("site : construction des pages")
     _run("pages", ["evidence", "build:strict"], work, report)
     built = work / "build"
@@ -130,6 +132,16 @@ def _prepare(published: Path, work: Path) -> None:
         os.link(published, work / "published.duckdb")
     except OSError:
         shutil.copy2(published, work / "published.duckdb")
+
+
+def _write_empty_marts(work: Path) -> None:
+    """Give a mart without rows its Parquet file: Evidence writes none, then fails to read it."""
+    data = work / ".evidence/template/static/data/marts"
+    with duckdb.connect(str(work / "published.duckdb"), read_only=True) as connection:
+        for query in sorted((work / "sources/marts").glob("*.sql")):
+            file = data / query.stem / f"{query.stem}.parquet"
+            if not file.exists():
+                connection.sql(query.read_text("utf-8")).write_parquet(str(file))
 
 
 def _run(step: str, command: list[str], work: Path, report: Callable[[str], None]) -> None:

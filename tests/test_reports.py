@@ -1,0 +1,507 @@
+"""The pages: their laws, their words, their figures, their filters, opened in a real browser."""
+
+import gzip
+import json
+import os
+import re
+import shutil
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import duckdb
+import pytest
+import uvicorn
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from orchestration.site import REPORTS, SiteError, application, build_site, page_marts
+
+PAGES = ["", *(f"{page}/" for page in page_marts() if page != "index")]
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# Words that Evidence, its charts or its tables would show in English.
+ENGLISH = re.compile(
+    r"\b(Search|Loading|Download|Fullscreen|No (Results|Records|data)|records|Select(ed)?|Show|"
+    r"Hide|Next|Previous|first-page|last-page|Last refreshed|Home|Close|Open|Settings|Error|"
+    r"Dataset|January|February|March|April|June|July|August|September|October|November|December|"
+    r"Feb|Apr|Jun|Jul|Aug|Dec|Mon|Tue|Wed|Thu|Fri|Sat|Sun|This is a chart|undefined|null|NaN)\b"
+)
+
+
+# --- laws
+
+
+def test_a_source_is_one_line_on_the_mart_it_is_named_after() -> None:
+    files = sorted((REPORTS / "sources/marts").glob("*.sql"))
+    assert files
+    for file in files:
+        assert file.read_text("utf-8") == f"select * from marts.{file.stem}\n", file.name
+
+
+def test_pages_read_every_declared_mart_and_no_other() -> None:
+    declared = {file.stem for file in (REPORTS / "sources/marts").glob("*.sql")}
+    assert set().union(*page_marts().values()) == declared
+
+
+def test_pages_use_only_components_whose_words_are_french() -> None:
+    ours = {file.stem for file in (REPORTS / "components").glob("*.svelte")}
+    translated = {"BarChart", "LineChart", "DataTable", "Column", "Value"}
+    for page in (REPORTS / "pages").rglob("*.md"):
+        used = set(re.findall(r"<([A-Z]\w+)", page.read_text("utf-8")))
+        assert used <= ours | translated, page.name
+
+
+def test_every_page_says_where_figures_come_from_and_what_they_do_not_say() -> None:
+    for page in (REPORTS / "pages").rglob("*.md"):
+        text = page.read_text("utf-8")
+        assert "<Provenance" in text, page.name
+        if page.stem != "index":
+            assert re.search(r"^## Ce que ce(s chiffres|tte \w+) ne di(sen)?t pas$", text, re.M), (
+                page.name
+            )
+
+
+def test_every_figure_says_what_it_covers() -> None:
+    for page in (REPORTS / "pages").rglob("*.md"):
+        for figure in re.findall(r"<Chiffre .*/>", page.read_text("utf-8")):
+            assert " period=" in figure, f"{page.name} : {figure}"
+
+
+def test_patches_are_made_for_the_locked_versions() -> None:
+    packages = json.loads((REPORTS / "package-lock.json").read_text("utf-8"))["packages"]
+    patches = sorted((REPORTS / "patches").glob("*.patch"))
+    assert patches
+    for patch in patches:
+        *name, version = patch.stem.split("+")
+        assert packages[f"node_modules/{'/'.join(name)}"]["version"] == version
+
+
+def test_the_lock_names_no_registry() -> None:
+    assert '"resolved"' not in (REPORTS / "package-lock.json").read_text("utf-8")
+
+
+# --- build and swap
+
+
+def test_without_a_publication_the_previous_site_stays(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "index.html").write_text("hier")
+    with pytest.raises(SiteError, match=r"préparation.*\n.*Remède"):
+        build_site(tmp_path / "absent.duckdb", site, tmp_path / "work", lambda _: None)
+    assert (site / "index.html").read_text() == "hier"
+
+
+@pytest.mark.slow
+def test_a_mart_that_is_missing_is_named_and_the_previous_site_stays(
+    built: Path, tmp_path: Path
+) -> None:
+    published = tmp_path / "published.duckdb"
+    shutil.copy(built / "published/cyberimpact.duckdb", published)
+    with duckdb.connect(str(published)) as connection:
+        connection.execute("drop table marts.fct_avis")
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "index.html").write_text("hier")
+    with pytest.raises(SiteError, match=r"sources.*\n?.*fct_avis"):
+        build_site(published, site, tmp_path / "work", lambda _: None)
+    assert (site / "index.html").read_text() == "hier"
+
+
+# --- the site served
+
+
+@dataclass
+class World:
+    """A built site, served, and the published file that it was built from."""
+
+    address: str
+    published: Path
+
+    def sql(self, query: str) -> tuple[object, ...]:
+        with duckdb.connect(str(self.published), read_only=True) as connection:
+            row = connection.execute(query).fetchone()
+        assert row is not None
+        return row
+
+
+def _served(site: Path) -> Iterator[str]:
+    server = uvicorn.Server(uvicorn.Config(application(site), port=0, log_level="error"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 30
+    while not server.started:
+        assert time.monotonic() < deadline, "the site server did not start"
+        time.sleep(0.05)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
+    server.should_exit = True
+    thread.join(10)
+
+
+@pytest.fixture(scope="session")
+def world(built: Path) -> Iterator[World]:
+    for address in _served(built / "site"):
+        yield World(address, built / "published/cyberimpact.duckdb")
+
+
+@pytest.fixture(scope="session")
+def other_world(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """The same marts, said to be real, one month that disagrees with itself, no account."""
+    folder = tmp_path_factory.mktemp("other_world")
+    published = folder / "published.duckdb"
+    shutil.copy(built / "published/cyberimpact.duckdb", published)
+    with duckdb.connect(str(published)) as connection:
+        connection.execute("update marts.ref_sources set origine = 'reel'")
+        connection.execute(
+            "update marts.fct_signalements__totaux set ages_count = 987654, is_concordant = false"
+            " where mois = (select max(mois) from marts.fct_signalements__totaux)"
+        )
+        connection.execute("update marts.fct_avis set delai_reponse_jours = null")
+        for mart in ("fct_comptes", "fct_volumes_sociaux__quotidiens", "fct_quarantaine"):
+            connection.execute(f"delete from marts.{mart}")
+        connection.execute("checkpoint")
+    build_site(published, folder / "site", folder / "work", lambda _: None)
+    for address in _served(folder / "site"):
+        yield World(address, published)
+
+
+def _get(url: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
+    request = urllib.request.Request(url, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, dict(answer.headers), answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, dict(error.headers), error.read()
+
+
+@pytest.mark.slow
+def test_the_server_gives_parts_of_files_compresses_pages_and_closes_the_doors(
+    built: Path, world: World
+) -> None:
+    site = built / "site"
+    parquet = next(site.rglob("fct_avis.parquet"))
+    path = parquet.relative_to(site).as_posix()
+    status, headers, body = _get(
+        world.address + path, Range="bytes=4-19", **{"Accept-Encoding": "gzip"}
+    )
+    assert (status, body) == (206, parquet.read_bytes()[4:20])
+    assert "immutable" in headers["cache-control"]
+
+    status, headers, body = _get(world.address, **{"Accept-Encoding": "gzip"})
+    assert status == 200
+    assert headers["cache-control"] == "no-cache"
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert b'<html lang="fr">' in gzip.decompress(body)
+
+    status, _, body = _get(world.address + "nulle-part/")
+    assert status == 404
+    assert "Page introuvable" in body.decode()
+    assert _get(world.address + "%2e%2e/published/cyberimpact.duckdb")[0] == 404
+
+
+# --- the pages in a browser
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        if os.environ.get("CI"):
+            pytest.fail(f"{CHROMIUM} is missing: install Debian's package chromium")
+        pytest.skip(f"{CHROMIUM} is missing")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Visit:
+    """One page, open, and what it did meanwhile."""
+
+    page: Page
+    world: World
+    faults: list[str] = field(default_factory=list)
+
+    def open(self, path: str) -> None:
+        self.page.on(
+            "console",
+            lambda message: (
+                self.faults.append(message.text) if message.type in ("error", "warning") else None
+            ),
+        )
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on(
+            "response",
+            lambda answer: self.faults.append(answer.url) if answer.status >= 400 else None,
+        )
+        self.page.on("request", lambda request: self._check_origin(request.url))
+        self.page.goto(self.world.address + path, wait_until="networkidle")
+        expect(self.page.locator("article h1")).to_be_visible()
+
+    def _check_origin(self, url: str) -> None:
+        if urlsplit(url).scheme not in ("data", "blob") and not url.startswith(self.world.address):
+            self.faults.append(f"request to {url}")
+
+    def expect_figure(self, label: str, value: object) -> None:
+        shown = self.page.locator(f'[data-chiffre="{label}"] .value')
+        expect(shown).to_have_text(
+            re.compile(rf"^{re.escape(_french(value))}(\s(€|jours))?$"), timeout=20_000
+        )
+
+
+def _french(value: object) -> str:
+    """Write an integer or a text as pages do: `1234` gives `1 234` with a narrow space."""
+    return f"{value:,}".replace(",", "\u202f") if isinstance(value, int) else str(value)
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.1f}".replace(".", ",") + "\u202f%"
+
+
+@pytest.fixture
+def visit(chromium: Browser, world: World, request: pytest.FixtureRequest) -> Iterator[Visit]:
+    options = {"color_scheme": "light", "viewport": {"width": 1400, "height": 900}}
+    options |= getattr(request, "param", {})
+    context = chromium.new_context(locale="fr-FR", timezone_id="Europe/Paris", **options)
+    yield Visit(context.new_page(), world)
+    context.close()
+
+
+SCREENS = pytest.mark.parametrize(
+    "visit",
+    [
+        {"color_scheme": "light"},
+        {"color_scheme": "dark", "viewport": {"width": 390, "height": 844}},
+    ],
+    ids=["clair", "sombre-telephone"],
+    indirect=True,
+)
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+@SCREENS
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_opens_in_french_without_error_nor_request_outside(visit: Visit, path: str) -> None:
+    visit.open(path)
+    page = visit.page
+    expect(page.get_by_text("Prochaine publication", exact=False)).to_be_visible()
+    for summary in page.locator("details:not([open]) > summary").all():
+        summary.click()
+    page.wait_for_timeout(1_000)
+
+    assert visit.faults == []
+    assert page.evaluate("document.documentElement.lang") == "fr"
+    words = page.evaluate(
+        """() => [document.title, document.body.innerText,
+            ...[...document.querySelectorAll('[aria-label], [placeholder], [title]')].flatMap(
+                (node) => ['aria-label', 'placeholder', 'title'].map(
+                    (name) => node.getAttribute(name) ?? ''))].join('\\n')"""
+    )
+    assert not [found.group() for found in ENGLISH.finditer(words)]
+    width = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
+    assert width[0] <= width[1], "the page is wider than the screen"
+    serious = [
+        f"{fault['id']} : {fault['nodes'][0]['html'][:200]}"
+        for fault in Axe().run(page).response["violations"]
+        if fault["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_home_compares_three_months_with_the_same_months_a_year_before(visit: Visit) -> None:
+    visit.open("")
+    assert visit.page.locator("[data-chiffre]").count() == 9
+    last = "(select max(jour) from marts.fct_avis)"
+    (present,) = visit.world.sql(
+        f"select count(*) from marts.fct_avis where jour > {last} - interval 3 month"
+    )
+    (before,) = visit.world.sql(
+        f"select count(*) from marts.fct_avis where jour > {last} - interval 15 month"
+        f" and jour <= {last} - interval 12 month"
+    )
+    visit.expect_figure("Avis publiés", present)
+    expect(visit.page.locator('[data-chiffre="Avis publiés"] .comparison')).to_contain_text(
+        f"par rapport à {_french(before)}"
+    )
+    last = "(select max(jour) from marts.fct_signalements)"
+    (reports, amount) = visit.world.sql(
+        "select sum(signalements_count)::bigint, round(sum(montant_eur))::bigint"
+        f" from marts.fct_signalements where jour > {last} - interval 3 month"
+    )
+    visit.expect_figure("Fraudes à la carte signalées", reports)
+    visit.expect_figure("Montant signalé", amount)
+    (followers,) = visit.world.sql(
+        "select sum(n)::bigint from (select arg_max(abonnes_count, jour) as n"
+        " from marts.fct_comptes group by compte_id)"
+    )
+    visit.expect_figure("Abonnés à nos comptes", followers)
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_perception_shows_the_published_counts_and_its_filters_compose(visit: Visit) -> None:
+    visit.open("perception/")
+
+    def expect_counts(where: str) -> None:
+        total, positive, neutral, negative, answered = visit.world.sql(
+            "select count(*), count(*) filter (where ressenti = 'positif'),"
+            " count(*) filter (where ressenti = 'neutre'),"
+            " count(*) filter (where ressenti = 'negatif'), avg(is_repondu::integer)"
+            f" from marts.fct_avis where {where}"
+        )
+        visit.expect_figure("Avis publiés", total)
+        visit.expect_figure("Positifs", positive)
+        visit.expect_figure("Neutres", neutral)
+        visit.expect_figure("Négatifs", negative)
+        visit.expect_figure("Avis qui ont reçu une réponse", _percent(float(str(answered))))
+
+    expect_counts("true")
+    (dated,) = visit.world.sql("select count(delai_reponse_jours) from marts.fct_avis")
+    if dated:
+        (mean,) = visit.world.sql("select round(avg(delai_reponse_jours), 1) from marts.fct_avis")
+        visit.expect_figure("Délai moyen de réponse", str(mean).replace(".", ","))
+    visit.page.get_by_label("Périmètre").select_option(label="Périmètre Gendarmerie")
+    expect_counts("is_perimetre_gendarmerie")
+    (year,) = visit.world.sql("select max(year(jour)) from marts.fct_avis")
+    visit.page.get_by_label("Période").select_option(label=f"Année {year}")
+    expect_counts(f"is_perimetre_gendarmerie and year(jour) = {year}")
+    assert visit.faults == []
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_actions_divides_sums_last(visit: Visit) -> None:
+    visit.open("actions/")
+
+    def expect_sums(where: str) -> None:
+        count, amount, mean = visit.world.sql(
+            "select sum(signalements_count)::bigint, round(sum(montant_eur))::bigint,"
+            " printf('%.2f', sum(montant_eur) / sum(signalements_count)"
+            " filter (where montant_eur is not null))"
+            f" from marts.fct_signalements where {where}"
+        )
+        visit.expect_figure("Signalements", count)
+        visit.expect_figure("Montant signalé", amount)
+        whole, cents = str(mean).split(".")
+        visit.expect_figure("Montant moyen d’un signalement", f"{_french(int(whole))},{cents}")
+
+    expect_sums("true")
+    (year,) = visit.world.sql("select max(year(jour)) from marts.fct_signalements")
+    visit.page.get_by_label("Période").select_option(label=f"Année {year}")
+    expect_sums(f"year(jour) = {year}")
+    assert visit.faults == []
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_visibility_shows_accounts_and_conversations(visit: Visit) -> None:
+    visit.open("visibilite/")
+    (accounts,) = visit.world.sql("select count(distinct compte_id) from marts.fct_comptes")
+    visit.expect_figure("Comptes suivis", accounts)
+    visit.page.get_by_label("Période").select_option(label="Toute la période")
+    subject, messages = visit.world.sql(
+        "select replace(sujet, '_', ' '), sum(messages_count)::bigint"
+        " from marts.fct_volumes_sociaux__quotidiens group by 1 order by 2 desc limit 1"
+    )
+    shown = re.compile(rf"{subject}\s*{_french(messages)}")
+    row = visit.page.locator("tr").filter(has_text=shown)
+    expect(row.first).to_be_visible(timeout=20_000)
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_the_map_follows_its_measure_and_the_keyboard(visit: Visit) -> None:
+    visit.open("carte/")
+    page = visit.page
+    paths = page.locator("[data-carte] path")
+    expect(paths).to_have_count(101)
+
+    def expect_department(code: str, value: str) -> None:
+        expect(page.locator(f'path[data-code="{code}"]')).to_have_attribute(
+            "aria-label", re.compile(rf" : {re.escape(value)}$"), timeout=20_000
+        )
+
+    page.get_by_label("Mesure").select_option(value="avis")
+    (count,) = visit.world.sql("select count(*) from marts.fct_avis where departement_code = '59'")
+    expect_department("59", _french(count))
+    (unplaced,) = visit.world.sql(
+        "select count(*) from marts.fct_avis where departement_code is null"
+    )
+    visit.expect_figure("Sans département connu", unplaced)
+
+    page.get_by_label("Mesure").select_option(value="delinquance")
+    indicator, unit, year, rate = visit.world.sql(
+        "select indicateur, lower(unite_de_compte), annee, taux_pour_mille"
+        " from marts.fct_delinquance where departement_code = '974'"
+        " order by annee, indicateur desc limit 1"
+    )
+    page.get_by_label("Indicateur").select_option(label=f"{indicator} ({unit})")
+    page.get_by_label("Année").select_option(label=str(year))
+    expect_department("974", f"{float(str(rate)):,.1f}".replace(",", "\u202f").replace(".", ","))
+
+    page.locator("path[tabindex='0']").focus()
+    for code in ("02", "03"):
+        page.keyboard.press("ArrowRight")
+        expect(page.locator("path:focus")).to_have_attribute("data-code", code)
+        expect(page.locator("[data-carte] .reading")).to_contain_text(f"({code})")
+    assert visit.faults == []
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_invented_sources_are_announced_and_old_ones_are_late(visit: Visit) -> None:
+    visit.page.clock.set_fixed_time("2200-01-01T08:00:00+01:00")
+    visit.open("")
+    (invented,) = visit.world.sql(
+        "select count(*) from marts.ref_sources where origine = 'bac_a_sable'"
+        " and pilier in ('visibilite', 'perception', 'actions')"
+    )
+    banner = visit.page.get_by_text("Données de démonstration, inventées")
+    expect(banner).to_have_count(1 if invented else 0)
+    late = visit.page.locator(".notice.stale li")
+    (shown,) = visit.world.sql(
+        "select count(*) from marts.ref_sources"
+        " where pilier in ('visibilite', 'perception', 'actions')"
+    )
+    assert isinstance(shown, int)
+    expect(late).to_have_count(shown)
+    expect(visit.page.get_by_text("demain à 5 h 30")).to_be_visible()
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_real_disagreeing_and_empty_worlds_say_so(chromium: Browser, other_world: World) -> None:
+    context = chromium.new_context(locale="fr-FR", timezone_id="Europe/Paris")
+    visit = Visit(context.new_page(), other_world)
+    visit.open("actions/")
+    page = visit.page
+    expect(page.get_by_text("La source ne s’accorde pas avec elle-même")).to_be_visible()
+    expect(page.get_by_text(_french(987654))).to_be_visible()
+    expect(page.get_by_text("Données de démonstration, inventées")).to_have_count(0)
+
+    page.goto(other_world.address + "perception/", wait_until="networkidle")
+    expect(page.get_by_text("ne date aucune réponse")).to_be_visible()
+    expect(page.get_by_text("Délai moyen de réponse")).to_have_count(0)
+
+    page.goto(other_world.address + "visibilite/", wait_until="networkidle")
+    expect(page.get_by_text("Aucun compte", exact=True)).to_be_visible()
+    assert visit.faults == []
+    context.close()
