@@ -6,13 +6,13 @@ ledger. Everything about one outside system stands in its module under `sources/
 """
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import astuple, dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from pathlib import Path
-from time import perf_counter
+from time import monotonic
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -25,7 +25,7 @@ from dlt.extract.exceptions import ResourceExtractionError as ExtractionError
 from dlt.pipeline.exceptions import PipelineStepFailed
 from requests import RequestException
 
-from dlt_pipelines import depot, registre, sandbox, stores
+from dlt_pipelines import depot, polite, registre, sandbox, stores
 from dlt_pipelines.door import Door
 from dlt_pipelines.sources import geographie, perceval, services_publics_plus, ssmsi, structures, x
 
@@ -60,6 +60,10 @@ class Source:
         keeps_history: False when the service answers only for the last days, so that the sandbox
             has to be asked day after day to tell its past.
         look_back: what is read again before the last cursor, because it changes late.
+        slice: longest span asked at once; a long past lands slice by slice, and resumes there.
+        windows: table → date column of the tables whose window asked is replaced: what the service
+            no longer tells is deleted.
+        header: columns of a CSV export that has no header.
     """
 
     name: str
@@ -76,6 +80,9 @@ class Source:
     has_api: bool = False
     keeps_history: bool = True
     look_back: timedelta = timedelta(0)
+    slice: timedelta = timedelta(days=366)
+    windows: Mapping[str, str] = field(default_factory=dict)
+    header: tuple[str, ...] = ()
 
 
 CATALOG: dict[str, Source] = {
@@ -164,6 +171,11 @@ class TableLanding:
     new: int
     changed: int
     quarantined: int
+    excluded: int = 0
+    deleted: int = 0
+
+    def __add__(self, other: "TableLanding") -> "TableLanding":
+        return TableLanding(*map(sum, zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass(frozen=True)
@@ -183,10 +195,12 @@ class Landing:
 
     @property
     def changed(self) -> bool:
-        return self.switched or any(table.new or table.changed for table in self.tables.values())
+        return self.switched or any(
+            table.new or table.changed or table.deleted for table in self.tables.values()
+        )
 
     def total(self, what: str) -> int:
-        """Return the sum of `read`, `new`, `changed` or `quarantined` over the tables."""
+        """Return the sum of one of the counts of TableLanding over the tables."""
         return sum(getattr(table, what) for table in self.tables.values())
 
 
@@ -202,43 +216,109 @@ class _Past:
 
 @dataclass
 class _Way:
-    """One way in: what is asked, file by file or slice by slice."""
+    """One way in: what is asked of files or of a service, and lands together."""
 
     origin: str
     asks: list[Callable[[], DltSource]] = field(default_factory=list)
     files: list[depot.File] = field(default_factory=list)
     refused: list[tuple[depot.File, str]] = field(default_factory=list)
+    since: date | None = None  # window asked of a service, both days included
+    until: date | None = None
     cursor_from: str | None = None
-    cursor_to: str | None = None
+
+    @property
+    def cursor_to(self) -> str | None:
+        return self.until.isoformat() if self.until else None
 
 
-def land(name: str, report: Report = lambda line: None) -> Landing:
+def land(
+    name: str, report: Report = lambda line: None, budget: timedelta = timedelta(hours=1)
+) -> Landing:
     """Bring one source home; a second call lands only what is new.
 
     Args:
         name: a key of CATALOG.
         report: called with each line of progress, in French.
+        budget: time after which no further slice is asked; the next call goes on from there.
 
     Raises:
         LandingError: the source could not be read or loaded; nothing of it is lost or doubled, and
             running again is enough once the cause is gone.
     """
     source = CATALOG[name]
-    started, clock = datetime.now(UTC), perf_counter()
+    deadline = monotonic() + budget.total_seconds()
+    landing: Landing | None = None
+    started = datetime.now(UTC)
     try:
         (stores.depot() / name).mkdir(parents=True, exist_ok=True)
         with registre.ledger() as ledger:
             past = _remember(ledger, source)
-        with _way_in(source, past, report) as way:
-            doors = _doors(source, way.origin)
-            if way.asks or not past.exists:
-                _load(source, way, doors, report)
-        landing = _summarise(source, past, way, doors, perf_counter() - clock)
-        with registre.ledger() as ledger:
-            _record(ledger, landing, way, doors, started)
+        with _ways_in(source, past, report, deadline) as ways:
+            for way in ways:
+                if landing and monotonic() > deadline:
+                    report("budget de temps épuisé : la suite à la prochaine prise")
+                    break
+                landing = _landed_through(source, past, way, landing, report)
     except Exception as error:
-        raise _explained(source, error) from error
+        explained = _explained(source, error)
+        _record_failure(source, started, explained)
+        raise explained from error
+    assert landing is not None  # noqa: S101 – there is always one way in
     return landing
+
+
+def _landed_through(
+    source: Source, past: _Past, way: _Way, before: Landing | None, report: Report
+) -> Landing:
+    """Land one way, write the ledger, and return what was done since the first of the ways."""
+    started, clock = datetime.now(UTC), monotonic()
+    doors = _doors(source, way.origin)
+    if way.asks or not past.exists:
+        _load(source, way, doors, report)
+    landing = _summarise(source, past, way, doors)
+    with registre.ledger() as ledger:
+        deleted = _replace_windows(ledger, source, way, doors)
+        landing = replace(
+            landing,
+            tables={
+                table: replace(counts, deleted=deleted.get(table, 0))
+                for table, counts in landing.tables.items()
+            },
+            seconds=monotonic() - clock,
+        )
+        _record(ledger, landing, way, doors, started)
+    if before is None:
+        return landing
+    return replace(
+        landing,
+        tables={table: before.tables[table] + counts for table, counts in landing.tables.items()},
+        warnings=list(dict.fromkeys((*before.warnings, *landing.warnings))),
+        files_taken=before.files_taken + landing.files_taken,
+        files_refused=before.files_refused + landing.files_refused,
+        seconds=before.seconds + landing.seconds,
+        cursor_from=before.cursor_from,
+        switched=before.switched or landing.switched,
+    )
+
+
+def _replace_windows(
+    ledger: duckdb.DuckDBPyConnection, source: Source, way: _Way, doors: Mapping[str, Door]
+) -> dict[str, int]:
+    """Delete what a service told of the window once, and no longer tells."""
+    deleted = {}
+    for table, column in source.windows.items() if way.until else ():
+        door = doors[table]
+        nothing = pa.table({name: pa.array([], pa.string()) for name in door.key})
+        ledger.register("seen", pa.concat_tables(door.seen) if door.seen else nothing)
+        same = " and ".join(f"landed.{name} = seen.{name}" for name in door.key)
+        gone = ledger.execute(
+            f"delete from raw_{source.name}.{table} as landed where _origine = ?"
+            f" and {column} between ? and ? and not exists (select 1 from seen where {same})",
+            [way.origin, way.since, way.until],
+        ).fetchone()
+        ledger.unregister("seen")
+        deleted[table] = gone[0] if gone else 0
+    return deleted
 
 
 def _remember(ledger: duckdb.DuckDBPyConnection, source: Source) -> _Past:
@@ -273,7 +353,9 @@ def _remember(ledger: duckdb.DuckDBPyConnection, source: Source) -> _Past:
 
 
 @contextmanager
-def _way_in(source: Source, past: _Past, report: Report) -> Iterator[_Way]:
+def _ways_in(
+    source: Source, past: _Past, report: Report, deadline: float
+) -> Iterator[Iterable[_Way]]:
     """Choose the way in: real files, else the live service, else the sandbox.
 
     A source that was once fed by real data is never played by the sandbox again.
@@ -282,19 +364,37 @@ def _way_in(source: Source, past: _Past, report: Report) -> Iterator[_Way]:
     real = _opened(source, folder, REAL, past, report)
     if source.has_api and not real.files and dlt.config.get(f"sources.{source.name}.live", bool):
         report(f"{source.label} : service en ligne")
-        real.cursor_from, real.cursor_to = past.cursors.get(REAL), date.today().isoformat()
-        since = date.fromisoformat(real.cursor_from) if real.cursor_from else EPOCH
-        real.asks = [partial(source.declare, since=since - source.look_back)]
-        yield real
+        today = datetime.now(PARIS).date()
+        start = EPOCH if source.keeps_history else today - timedelta(days=1)
+        ways = _slices(source, past, REAL, start, today)
+        session = polite.Session(deadline)
+        for way in ways:
+            # A service that tells of now is asked for now, not for the midnight before.
+            until = way.until if source.keeps_history else None
+            way.asks = [partial(source.declare, session=session, since=way.since, until=until)]
+        ways[0].refused = real.refused
+        yield ways
     elif real.files or source.folder or REAL in past.origins:
-        yield real
+        yield [real]
     else:
         report("bac à sable : données inventées")
         world = sandbox.world()
         with sandbox.serve(world) as url:
-            played = _played(source, past, world, url, report)
+            played = _played(source, past, world, url, report, polite.Session(deadline))
             played.refused += real.refused
-            yield played
+            yield [played]
+
+
+def _slices(source: Source, past: _Past, origin: str, start: date, end: date) -> list[_Way]:
+    """Cut what is left to ask, from the last cursor on, into slices that land one by one."""
+    cursor = past.cursors.get(origin)
+    since = date.fromisoformat(cursor) - source.look_back if cursor else start
+    ways: list[_Way] = []
+    while not ways or since < end:
+        until = min(end, since + source.slice)
+        ways.append(_Way(origin, since=since, until=until, cursor_from=cursor))
+        cursor, since = until.isoformat(), until
+    return ways
 
 
 def _opened(source: Source, folder: Path, origin: str, past: _Past, report: Report) -> _Way:
@@ -318,7 +418,7 @@ def _opened(source: Source, folder: Path, origin: str, past: _Past, report: Repo
             if source.reads == "json":
                 file.open_json(source.recognise)
             else:
-                file.open_csv(missing)
+                file.open_csv(missing, source.header)
         except depot.RefusedFileError as error:
             report(f"{file.name} refusé : {error}")
             way.refused.append((file, str(error)))
@@ -332,23 +432,39 @@ def _opened(source: Source, folder: Path, origin: str, past: _Past, report: Repo
     return way
 
 
-def _played(source: Source, past: _Past, world: sandbox.World, url: str, report: Report) -> _Way:
+def _played(
+    source: Source,
+    past: _Past,
+    world: sandbox.World,
+    url: str,
+    report: Report,
+    session: polite.Session,
+) -> _Way:
     """Let the sandbox play the source, by files or by its API."""
     if not source.has_api:
         folder = stores.data() / "sandbox" / source.name
         folder.mkdir(parents=True, exist_ok=True)
         sandbox.drop(world, source.name, folder)
         return _opened(source, folder, SANDBOX, past, report)
-    way = _Way(SANDBOX, cursor_from=past.cursors.get(SANDBOX), cursor_to=world.end.isoformat())
-    since = date.fromisoformat(way.cursor_from) if way.cursor_from else world.start
+    cursor = past.cursors.get(SANDBOX)
+    since = date.fromisoformat(cursor) if cursor else world.start
+    first = max(world.start, since - source.look_back)
+    way = _Way(SANDBOX, since=first, until=world.end, cursor_from=cursor)
     # A service that forgets is asked again and again along its past.
-    step = timedelta(days=6) if not source.keeps_history else world.end - since
+    step = timedelta(days=6) if not source.keeps_history else world.end - world.start
     stops = [world.end]
     while stops[0] - step > since:
         stops.insert(0, stops[0] - step)
     for start, stop in zip((since, *stops), stops, strict=False):
-        window = {"since": max(world.start, start - source.look_back), "until": stop}
-        way.asks.append(partial(source.declare, **_invented(source, url, stop), **window))
+        way.asks.append(
+            partial(
+                source.declare,
+                **_invented(source, url, stop),
+                session=session,
+                since=max(world.start, start - source.look_back),
+                until=stop,
+            )
+        )
     return way
 
 
@@ -380,7 +496,7 @@ def _doors(source: Source, origin: str, landed: bool = True) -> dict[str, Door]:
         columns = resource.compute_table_schema()["columns"]
         key = [name for name, hints in columns.items() if hints.get("primary_key")]
         known = _landed(source, table, key, origin) if landed else None
-        doors[table] = Door(table, columns, key, origin, known)
+        doors[table] = Door(table, columns, key, origin, known, table in source.windows)
     return doors
 
 
@@ -440,19 +556,15 @@ def _protected(door: Door, way: _Way, report: Report) -> DltResource:
     )
 
 
-def _summarise(
-    source: Source, past: _Past, way: _Way, doors: Mapping[str, Door], seconds: float
-) -> Landing:
+def _summarise(source: Source, past: _Past, way: _Way, doors: Mapping[str, Door]) -> Landing:
     tables = {
-        table: TableLanding(door.tally.read, door.tally.new, door.tally.changed, door.tally.aside)
-        for table, door in doors.items()
+        table: TableLanding(t.read, t.new, t.changed, t.aside, t.excluded)
+        for table, t in ((table, door.tally) for table, door in doors.items())
     }
     if broken := sum(len(file.broken) for file in way.files):
         # Lines that are no rows never reached a door; a CSV feeds one table.
         table, one = next(iter(tables.items()))
-        tables[table] = TableLanding(
-            one.read + broken, one.new, one.changed, one.quarantined + broken
-        )
+        tables[table] = one + TableLanding(read=broken, new=0, changed=0, quarantined=broken)
     return Landing(
         source=source.name,
         origin=way.origin,
@@ -464,7 +576,7 @@ def _summarise(
             for table, door in doors.items()
             for name in sorted(door.tally.unknown)
         ],
-        seconds=seconds,
+        seconds=0,
         cursor_from=way.cursor_from,
         cursor_to=way.cursor_to,
         switched=way.origin == REAL and SANDBOX in past.origins and REAL not in past.origins,
@@ -561,6 +673,20 @@ def _record(
     )
 
 
+def _record_failure(source: Source, started: datetime, error: LandingError) -> None:
+    row = {
+        "prise_id": uuid.uuid4().hex,
+        "source": source.name,
+        "debut_at": started,
+        "secondes": (datetime.now(UTC) - started).total_seconds(),
+        "statut": "echec",
+        "message": str(error),
+    }
+    # The failure itself is what matters: it is raised whether or not the ledger can be written.
+    with suppress(Exception), registre.ledger() as ledger:
+        registre.write(ledger, "registre.prises", [row], "insert")
+
+
 def _file_row(file: depot.File, doors: Mapping[str, Door]) -> dict[str, Any]:
     read = sum(door.tally.by_whence[file.name][0] for door in doors.values()) + len(file.broken)
     aside = sum(door.tally.by_whence[file.name][1] for door in doors.values()) + len(file.broken)
@@ -590,6 +716,11 @@ def _explained(source: Source, error: Exception) -> LandingError:
         return LandingError(
             f"{say}réglage absent. Le donner par la variable d’environnement {key} "
             "ou dans dlt_pipelines/.dlt/secrets.toml."
+        )
+    if isinstance(cause, polite.TimeBudgetError):
+        return LandingError(
+            f"{say}{cause} ; le service demande d’attendre. La prochaine prise reprendra ici.",
+            transient=True,
         )
     if isinstance(cause, RequestException):
         status = cause.response.status_code if cause.response is not None else None

@@ -39,6 +39,7 @@ class File:
     header: list[str] = field(default_factory=list)
     _lines: list[str] = field(default_factory=list)
     _delimiter: str = ";"
+    _first_row: int = 1  # 0 for an export without a header
 
     @property
     def name(self) -> str:
@@ -62,8 +63,15 @@ class File:
         except ValueError as error:
             raise RefusedFileError(str(error)) from error
 
-    def open_csv(self, missing: Callable[[Iterable[str]], Sequence[str]]) -> None:
-        """Read the header of a CSV; `missing` names the required columns that a header lacks."""
+    def open_csv(
+        self,
+        missing: Callable[[Iterable[str]], Sequence[str]],
+        header: Sequence[str] = (),
+    ) -> None:
+        """Read the header of a CSV; `missing` names the required columns that a header lacks.
+
+        `header` names the columns of an export that has none, in their order.
+        """
         # Not splitlines(): it also cuts at characters that belong to the text of a cell.
         self._lines = list(io.StringIO(self._decoded(), newline=""))
         if not self._lines or not self._lines[0].strip():
@@ -72,6 +80,18 @@ class File:
             delimiter: next(csv.reader([self._lines[0]], delimiter=delimiter))
             for delimiter in _DELIMITERS
         }
+        if header and all(missing(found) for found in headers.values()):
+            widths = {delimiter: len(found) for delimiter, found in headers.items()}
+            if len(header) not in widths.values():
+                raise RefusedFileError(
+                    f"{max(widths.values())} colonnes au lieu de {len(header)}, export sans en-tête"
+                )
+            headers = {
+                delimiter: list(header)
+                for delimiter, width in widths.items()
+                if width == len(header)
+            }
+            self._first_row = 0
         # The right delimiter is the one under which the expected columns appear.
         self._delimiter, self.header = min(
             headers.items(), key=lambda item: (len(missing(item[1])), -len(item[1]))
@@ -119,7 +139,7 @@ class File:
         A quote left open swallows the lines after it. Such a record has the wrong number of cells,
         or an odd number of quotes over several lines: only its first line is set aside then.
         """
-        start = 1
+        start = self._first_row
         while start < len(self._lines):
             rest = (self._lines[i] for i in range(start, len(self._lines)))
             reader = csv.reader(rest, delimiter=self._delimiter)

@@ -10,6 +10,7 @@ The declaration of the table (dlt column hints) says the rest:
     x-names     other names of the column outside, dotted inside nested records
     x-format    departement | mois | annee: a code brought to its one writing
     x-min       smallest value that makes sense
+    x-exclude   values whose rows do not come in at all: they are counted, and kept nowhere
 
 Everything runs in memory, column by column, inside DuckDB and Arrow: nothing unprotected is ever
 written, and no row passes through Python.
@@ -61,6 +62,7 @@ class Column:
     names: tuple[str, ...]
     format: str | None
     minimum: float | None
+    excluded: tuple[str, ...]
 
     @classmethod
     def declared(cls, name: str, hints: Mapping[str, Any]) -> "Column":
@@ -77,6 +79,7 @@ class Column:
             names=(name, *hints.get("x-names", ())),
             format=hints.get("x-format"),
             minimum=hints.get("x-min"),
+            excluded=tuple(hints.get("x-exclude", ())),
         )
 
     @property
@@ -174,6 +177,7 @@ class Tally:
     new: int = 0
     changed: int = 0
     aside: int = 0
+    excluded: int = 0
     rejects: list[dict[str, Any]] = field(default_factory=list)
     unknown: set[str] = field(default_factory=set)
     # File or answer → rows read from it, rows of it set aside.
@@ -193,6 +197,7 @@ class Door:
         key: columns that identify a row.
         origin: `reel` or `bac_a_sable`, written in each row.
         known: rows already landed from this origin, an Arrow table of the key and `_empreinte`.
+        remember: keep the keys of all rows seen, for a table whose window is replaced.
     """
 
     def __init__(
@@ -202,12 +207,15 @@ class Door:
         key: Iterable[str],
         origin: str,
         known: pa.Table | None = None,
+        remember: bool = False,
     ) -> None:
         self.table = table
         self.columns = [Column.declared(name, hints) for name, hints in columns.items()]
         self.kept = [column for column in self.columns if column.personal != privacy.DROP]
         self.key = list(key)
         self.origin = origin
+        self.remember = remember
+        self.seen: list[pa.Table] = []
         self.tally = Tally()
         # No spilling: an unprotected page must never reach the disk.
         self.memory = duckdb.connect(
@@ -244,7 +252,9 @@ class Door:
     def _admitted(self, received: pa.Table) -> pa.Table:
         for whence in received["_fichier"].value_counts().to_pylist():
             self.tally.by_whence[whence["values"]][0] += whence["counts"]
-        typed = self._quarantine(received)
+        typed = self._quarantine(self._allowed(received))
+        if self.remember:
+            self.seen.append(typed.select(self.key))
         for column in self.kept:
             treat = {
                 privacy.REDACT: privacy.redact_column,
@@ -323,6 +333,21 @@ class Door:
             f" json_extract_string(record, [{', '.join(map(_json_path, asked))}]) as found"
             " from (select unnest(from_json(body, '[\"JSON\"]')) as record from page))"
         )
+
+    def _allowed(self, received: pa.Table) -> pa.Table:
+        """Leave out the rows that must not come in."""
+        unwanted = " or ".join(
+            f"coalesce(list_contains({[value.upper() for value in column.excluded]!r},"
+            f" upper({_quoted(column.name)})), false)"
+            for column in self.columns
+            if column.excluded
+        )
+        if not unwanted:
+            return received
+        self.memory.register("received", received)
+        allowed = self._run(f"select * from received where not ({unwanted})")
+        self.tally.excluded += received.num_rows - allowed.num_rows
+        return allowed
 
     def _quarantine(self, received: pa.Table) -> pa.Table:
         """Type the rows; those that break the contract go to the tally with their reasons."""

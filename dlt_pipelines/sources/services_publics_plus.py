@@ -13,7 +13,7 @@ from typing import Any
 import dlt
 from dlt.sources import DltResource
 from dlt.sources.helpers.rest_client.client import RESTClient
-from requests import HTTPError
+from requests import HTTPError, Session
 
 KEEP = {"x-personal": "keep"}
 REDACT = {"x-personal": "redact"}
@@ -117,6 +117,7 @@ def services_publics_plus(
     datasets: list[str] = dlt.config.value,
     since: date | None = None,
     until: date | None = None,
+    session: Session | None = None,
 ) -> DltResource:
     """Yield the resource `experiences`.
 
@@ -126,6 +127,7 @@ def services_publics_plus(
         datasets: ids under which the dataset is known; the first one that answers is read.
         since: first day to read (inclusive).
         until: last day to read (inclusive); None is today.
+        session: the HTTP session to speak through.
     """
 
     @dlt.resource(primary_key="experience_id", columns=EXPERIENCES)
@@ -133,14 +135,16 @@ def services_publics_plus(
         if pages is not None:
             yield from pages
         elif since is not None:
-            yield from _exports(base_url, datasets, since, until or date.today())
+            client = RESTClient(
+                f"{base_url}/api/explore/v2.1/catalog/datasets", session=session or Session()
+            )
+            yield from _exports(client, datasets, since, until or date.today())
 
     return experiences
 
 
-def _exports(base_url: str, datasets: list[str], since: date, until: date) -> Iterator[Any]:
+def _exports(client: RESTClient, datasets: list[str], since: date, until: date) -> Iterator[Any]:
     """Read `exports/json` month by month: it has no row limit, and a slice can be asked again."""
-    client = RESTClient(f"{base_url}/api/explore/v2.1/catalog/datasets")
     dataset, published = _published_field(client, datasets)
     start = since.replace(day=1)
     while start <= until:

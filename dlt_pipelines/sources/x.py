@@ -16,6 +16,7 @@ from dlt.sources import DltResource
 from dlt.sources.helpers.rest_client.auth import BearerTokenAuth
 from dlt.sources.helpers.rest_client.client import RESTClient
 from dlt.sources.helpers.rest_client.paginators import JSONResponseCursorPaginator
+from requests import Session
 
 # `tweets/counts/recent` answers for seven days; asking for the last second of them is refused.
 WINDOW = timedelta(days=7) - timedelta(minutes=1)
@@ -63,6 +64,7 @@ def x(
     subjects: dict[str, str] = dlt.config.value,
     since: date | None = None,
     until: date | None = None,
+    session: Session | None = None,
 ) -> Iterable[DltResource]:
     """Yield the resources `users` and `tweet_counts`.
 
@@ -73,8 +75,9 @@ def x(
         subjects: subject → query of the search syntax of X.
         since: counts are asked from this day on, within the seven days that X keeps.
         until: the observation is made as this day begins, in Paris; None is now.
+        session: the HTTP session to speak through.
     """
-    client = RESTClient(base_url, auth=BearerTokenAuth(token))
+    client = RESTClient(base_url, auth=BearerTokenAuth(token), session=session or Session())
     now = datetime.combine(until, time(), PARIS) if until else datetime.now(PARIS)
     start = max(datetime.combine(since or date(2006, 1, 1), time(), PARIS), now - WINDOW)
     yield dlt.resource(
