@@ -11,9 +11,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from time import monotonic
-from typing import Any, Literal
+from typing import Any, Literal, get_origin
 from zoneinfo import ZoneInfo
 
 import dlt
@@ -470,34 +471,30 @@ def _played(
 
 def _invented(source: Source, url: str, day: date) -> dict[str, Any]:
     """Return what a source is configured with when the sandbox plays it as `day` begins."""
-    if source.keeps_history:
-        return {"base_url": f"{url}/{source.name}"}
-    instant = datetime.combine(day, time(), PARIS).astimezone(UTC)
-    return {
-        "base_url": f"{url}/at/{instant:%Y-%m-%dT%H:%M:%SZ}/{source.name}/2",
-        "token": sandbox.TOKEN,
-        "accounts": [
-            {"id": account.id, "departement_code": account.departement_code}
-            for account in sandbox.accounts()
-        ],
-        "subjects": {subject.name: subject.query for subject in sandbox.SUBJECTS},
-    }
+    now = None if source.keeps_history else datetime.combine(day, time(), PARIS)
+    return sandbox.settings(source.name, url, now)
 
 
 def _doors(source: Source, origin: str, landed: bool = True) -> dict[str, Door]:
     """Return the door of each table, as its source declares it, without asking anything."""
-    nothing: dict[str | None, dict[str, Any]] = {
-        "csv": {"pages": ()},
-        "json": {"documents": ()},
-        None: {"token": "", "accounts": [], "subjects": {}},
-    }
     doors = {}
-    for table, resource in source.declare(**nothing[source.reads]).resources.items():
+    for table, resource in source.declare(**_nothing(source)).resources.items():
         columns = resource.compute_table_schema()["columns"]
         key = [name for name, hints in columns.items() if hints.get("primary_key")]
         known = _landed(source, table, key, origin) if landed else None
         doors[table] = Door(table, columns, key, origin, known, table in source.windows)
     return doors
+
+
+def _nothing(source: Source) -> dict[str, Any]:
+    """Return arguments under which a source declares its tables and has nobody to ask."""
+    files = {"csv": {"pages": ()}, "json": {"documents": ()}, None: {}}
+    empty = {
+        name: (get_origin(parameter.annotation) or parameter.annotation)()
+        for name, parameter in signature(source.declare).parameters.items()
+        if parameter.default in (dlt.config.value, dlt.secrets.value)
+    }
+    return empty | files[source.reads]
 
 
 def _landed(source: Source, table: str, key: list[str], origin: str) -> pa.Table | None:

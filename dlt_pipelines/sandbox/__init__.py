@@ -7,7 +7,8 @@ Determinism: a day's content depends on (seed, size, day) only, never on the win
 """
 
 from dlt_pipelines.sandbox.drops import drop
-from dlt_pipelines.sandbox.servers import TOKEN, serve
+from dlt_pipelines.sandbox.servers import serve, settings
+from dlt_pipelines.sandbox.service import TOKEN
 from dlt_pipelines.sandbox.social import SUBJECTS, Account, Subject, accounts
 from dlt_pipelines.sandbox.story import PlantedEvent, SandboxError, World, ledger, world
 
@@ -23,5 +24,6 @@ __all__ = [
     "drop",
     "ledger",
     "serve",
+    "settings",
     "world",
 ]

@@ -22,24 +22,21 @@ from typing import Any
 import duckdb
 import uvicorn
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
 from dlt_pipelines.sandbox import social
+from dlt_pipelines.sandbox.service import TOKEN, Refusal, Service, instant_of, moment_of
 from dlt_pipelines.sandbox.story import SandboxError, World, departements
 from dlt_pipelines.sandbox.tables import connect
-
-TOKEN = "bac-a-sable"  # noqa: S105 (opens nothing but the sandbox)
-"""The only bearer token that the invented X accepts."""
 
 
 @contextmanager
 def serve(world: World) -> Iterator[str]:
     """Serve `world` until the block ends, and yield the base URL (no slash at its end)."""
     departements()  # a missing geography is said here, not by a server that answers 500
-    routes = [*ServicesPublicsPlus(world).routes(), *X(world).routes()]
+    routes = [route for service in SERVICES.values() for route in service(world).routes()]
     app = Starlette(
         routes=[Mount("/at/{instant}", routes=routes), *routes],
         exception_handlers={Refusal: _refuse},
@@ -63,36 +60,10 @@ def serve(world: World) -> Iterator[str]:
             thread.join(timeout=10)
 
 
-class Refusal(Exception):  # noqa: N818 (an answer, not a fault)
-    """A request that the service itself would refuse, with the body it would send."""
-
-    def __init__(
-        self, status: int, body: dict[str, Any], headers: dict[str, str] | None = None
-    ) -> None:
-        super().__init__(body)
-        self.response = JSONResponse(body, status, headers)
-
-
 def _refuse(_: Request, refusal: Exception) -> Response:
     if not isinstance(refusal, Refusal):
         raise refusal
     return refusal.response
-
-
-def _instant(request: Request, world: World) -> datetime:
-    """Return the "now" of a request, never later than the end of the world."""
-    asked = request.path_params.get("instant")
-    if asked is None:
-        return world.now
-    try:
-        return min(_parse(asked), world.now)
-    except ValueError as malformed:
-        raise HTTPException(404, f"Instant illisible : {asked}") from malformed
-
-
-def _parse(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 # --- Services Publics+: Opendatasoft Explore v2.1 -------------------------------------------------
@@ -131,6 +102,10 @@ class ServicesPublicsPlus:
             Route(f"{dataset}/exports/json", self.export),
         ]
 
+    @staticmethod
+    def settings(root: str) -> dict[str, Any]:
+        return {"base_url": f"{root}/services_publics_plus"}
+
     @cached_property
     def db(self) -> duckdb.DuckDBPyConnection:
         return connect(self.world, "experiences")
@@ -152,7 +127,7 @@ class ServicesPublicsPlus:
         with self.lock:
             self.calls += 1
             cursor = self.db.cursor()
-        now = _instant(request, self.world).replace(tzinfo=None)
+        now = instant_of(request, self.world).replace(tzinfo=None)
         hidden = ", ".join(
             f"if(date_de_premiere_reponse <= timestamp '{now}', {name}, {before}) as {name}"
             for name, before in BEFORE_ANSWER.items()
@@ -326,6 +301,18 @@ class X:
             Route("/x/2/tweets/counts/recent", self.counts),
         ]
 
+    @staticmethod
+    def settings(root: str) -> dict[str, Any]:
+        return {
+            "base_url": f"{root}/x/2",
+            "token": TOKEN,
+            "accounts": [
+                {"id": account.id, "departement_code": account.departement_code}
+                for account in social.accounts()
+            ],
+            "subjects": {subject.name: subject.query for subject in social.SUBJECTS},
+        }
+
     async def users(self, request: Request) -> Response:
         return self.look_up(request, "ids", "id")
 
@@ -471,7 +458,7 @@ class X:
                     "detail": "Unauthorized",
                 },
             )
-        now = _instant(request, self.world)
+        now = instant_of(request, self.world)
         window = int(time.time()) // WINDOW_SECONDS
         path = request.url.path.rpartition("/x/2/")[2]
         self.calls[path, now, window] += 1
@@ -511,7 +498,7 @@ def _moment(text: str | None, name: str, default: datetime) -> datetime:
     if text is None:
         return default
     try:
-        return _parse(text)
+        return moment_of(text)
     except ValueError as malformed:
         raise _invalid(
             {name: [text]},
@@ -547,3 +534,22 @@ def _open_token(token: str, start: datetime, end: datetime) -> datetime:
     if not start < older < end:
         raise _invalid({"next_token": [token]}, f"Invalid 'next_token':'{token}'")
     return older
+
+
+SERVICES: dict[str, type[Service]] = {
+    "services_publics_plus": ServicesPublicsPlus,
+    "x": X,
+}
+"""Source → the service that plays it."""
+
+
+def settings(source: str, url: str, now: datetime | None = None) -> dict[str, Any]:
+    """Return the arguments under which `source` speaks to its service as it is served at `url`.
+
+    Args:
+        source: a key of SERVICES.
+        url: what `serve` yields.
+        now: the instant as of which the service answers; None is the end of the world.
+    """
+    at = f"/at/{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if now else ""
+    return SERVICES[source].settings(url + at)
