@@ -297,7 +297,7 @@ def _landed_through(
         files_taken=before.files_taken + landing.files_taken,
         files_refused=before.files_refused + landing.files_refused,
         seconds=before.seconds + landing.seconds,
-        cursor_from=before.cursor_from,
+        cursor_from=before.cursor_from if before.cursor_to else landing.cursor_from,
         switched=before.switched or landing.switched,
     )
 
@@ -357,13 +357,13 @@ def _remember(ledger: duckdb.DuckDBPyConnection, source: Source) -> _Past:
 def _ways_in(
     source: Source, past: _Past, report: Report, deadline: float
 ) -> Iterator[Iterable[_Way]]:
-    """Choose the way in: real files, else the live service, else the sandbox.
+    """Choose the ways in: real files, then the live service; the sandbox where there is neither.
 
     A source that was once fed by real data is never played by the sandbox again.
     """
     folder = source.folder() if source.folder else stores.depot() / source.name
     real = _opened(source, folder, REAL, past, report)
-    if source.has_api and not real.files and dlt.config.get(f"sources.{source.name}.live", bool):
+    if source.has_api and dlt.config.get(f"sources.{source.name}.live", bool):
         report(f"{source.label} : service en ligne")
         today = datetime.now(PARIS).date()
         start = EPOCH if source.keeps_history else today - timedelta(days=1)
@@ -373,7 +373,10 @@ def _ways_in(
             # A service that tells of now is asked for now, not for the midnight before.
             until = way.until if source.keeps_history else None
             way.asks = [partial(source.declare, session=session, since=way.since, until=until)]
-        ways[0].refused = real.refused
+        if real.files:
+            ways.insert(0, real)
+        else:
+            ways[0].refused = real.refused
         yield ways
     elif real.files or source.folder or REAL in past.origins:
         yield [real]
@@ -382,8 +385,8 @@ def _ways_in(
         world = sandbox.world()
         with sandbox.serve(world) as url:
             played = _played(source, past, world, url, report, polite.Session(deadline))
-            played.refused += real.refused
-            yield [played]
+            played[-1].refused += real.refused
+            yield played
 
 
 def _slices(source: Source, past: _Past, origin: str, start: date, end: date) -> list[_Way]:
@@ -440,13 +443,17 @@ def _played(
     url: str,
     report: Report,
     session: polite.Session,
-) -> _Way:
-    """Let the sandbox play the source, by files or by its API."""
-    if not source.has_api:
+) -> list[_Way]:
+    """Let the sandbox play the source, by the files that it drops and by its API."""
+    ways: list[_Way] = []
+    if source.name in sandbox.DROPS:
         folder = stores.data() / "sandbox" / source.name
-        folder.mkdir(parents=True, exist_ok=True)
         sandbox.drop(world, source.name, folder)
-        return _opened(source, folder, SANDBOX, past, report)
+        dropped = _opened(source, folder, SANDBOX, past, report)
+        if dropped.files or not source.has_api:
+            ways.append(dropped)
+    if not source.has_api:
+        return ways
     cursor = past.cursors.get(SANDBOX)
     since = date.fromisoformat(cursor) if cursor else world.start
     first = max(world.start, since - source.look_back)
@@ -466,7 +473,7 @@ def _played(
                 until=stop,
             )
         )
-    return way
+    return [*ways, way]
 
 
 def _invented(source: Source, url: str, day: date) -> dict[str, Any]:

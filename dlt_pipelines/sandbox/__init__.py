@@ -6,13 +6,14 @@ Marks     : `(démonstration)` in labels, `demo_` in identifiers and accounts, `
 Determinism: a day's content depends on (seed, size, day) only, never on the window asked.
 """
 
-from dlt_pipelines.sandbox.drops import drop
+from dlt_pipelines.sandbox.drops import DROPS, drop
 from dlt_pipelines.sandbox.servers import serve, settings
 from dlt_pipelines.sandbox.service import TOKEN
 from dlt_pipelines.sandbox.social import SUBJECTS, Account, Subject, accounts
 from dlt_pipelines.sandbox.story import PlantedEvent, SandboxError, World, ledger, world
 
 __all__ = [
+    "DROPS",
     "SUBJECTS",
     "TOKEN",
     "Account",

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import exp
 from pathlib import Path
 from random import Random
@@ -18,14 +18,13 @@ def drop(world: World, source: str, folder: Path) -> list[Path]:
 
     A folder that is missing is made; a file of the same name is replaced.
     """
-    writers = {"perceval": _perceval, "ssmsi": _ssmsi, "structures": _structures}
-    if source not in writers:
+    if source not in DROPS:
         raise SandboxError(
             f"Le bac à sable ne dépose aucun fichier pour « {source} » ; "
-            f"il en dépose pour : {', '.join(writers)}."
+            f"il en dépose pour : {', '.join(DROPS)}."
         )
     folder.mkdir(parents=True, exist_ok=True)
-    return [writers[source](world, folder)]
+    return [DROPS[source](world, folder)]
 
 
 def _perceval(world: World, folder: Path) -> Path:
@@ -146,3 +145,11 @@ def _write_csv(
         writer.writerow(header)
         writer.writerows(rows)
     return path
+
+
+DROPS: dict[str, Callable[[World, Path], Path]] = {
+    "perceval": _perceval,
+    "ssmsi": _ssmsi,
+    "structures": _structures,
+}
+"""Source → what writes its file into a folder."""
