@@ -7,6 +7,7 @@ Determinism: a day's content depends on (seed, size, day) only, never on the win
 """
 
 from dlt_pipelines.sandbox.drops import DROPS, drop
+from dlt_pipelines.sandbox.faults import Faults
 from dlt_pipelines.sandbox.servers import serve, settings
 from dlt_pipelines.sandbox.service import TOKEN
 from dlt_pipelines.sandbox.social import SUBJECTS, Account, Subject, accounts
@@ -17,6 +18,7 @@ __all__ = [
     "SUBJECTS",
     "TOKEN",
     "Account",
+    "Faults",
     "PlantedEvent",
     "SandboxError",
     "Subject",

@@ -6,8 +6,10 @@ of the world.
 
 import base64
 import binascii
+import pickle
 import re
-import socket
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -20,44 +22,49 @@ from random import Random
 from typing import Any
 
 import duckdb
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
+from starlette.types import ASGIApp
 
+from dlt_pipelines import stores
 from dlt_pipelines.sandbox import social
+from dlt_pipelines.sandbox.faults import Faults, Faulty
 from dlt_pipelines.sandbox.service import TOKEN, Refusal, Service, instant_of, moment_of
 from dlt_pipelines.sandbox.story import SandboxError, World, departements
 from dlt_pipelines.sandbox.tables import connect
 
 
 @contextmanager
-def serve(world: World) -> Iterator[str]:
-    """Serve `world` until the block ends, and yield the base URL (no slash at its end)."""
+def serve(world: World, faults: Faults | None = None) -> Iterator[str]:
+    """Serve `world` until the block ends, and yield the base URL (no slash at its end).
+
+    The server is another process: it shares no interpreter lock with those who ask it.
+    """
     departements()  # a missing geography is said here, not by a server that answers 500
+    with subprocess.Popen(
+        [sys.executable, "-m", "dlt_pipelines.sandbox"],
+        cwd=stores.ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdin and process.stdout  # noqa: S101 – both were asked for
+        process.stdin.write(pickle.dumps((world, faults)))
+        process.stdin.flush()
+        if not (port := process.stdout.readline().strip()):
+            raise SandboxError("Le bac à sable n'a pas pu ouvrir de port sur 127.0.0.1.")
+        yield f"http://127.0.0.1:{int(port)}"
+
+
+def application(world: World, faults: Faults | None = None) -> ASGIApp:
+    """Return the web application that plays every service of `world`."""
     routes = [route for service in SERVICES.values() for route in service(world).routes()]
     app = Starlette(
         routes=[Mount("/at/{instant}", routes=routes), *routes],
         exception_handlers={Refusal: _refuse},
     )
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
-        thread = threading.Thread(
-            target=server.run, kwargs={"sockets": [listener]}, name="bac à sable", daemon=True
-        )
-        thread.start()
-        deadline = time.monotonic() + 10
-        while not server.started:
-            if not thread.is_alive() or time.monotonic() > deadline:
-                raise SandboxError("Le bac à sable n'a pas pu ouvrir de port sur 127.0.0.1.")
-            time.sleep(0.005)
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join(timeout=10)
+    return Faulty(app, faults) if faults else app
 
 
 def _refuse(_: Request, refusal: Exception) -> Response:
