@@ -28,7 +28,15 @@ from requests import RequestException
 
 from dlt_pipelines import depot, polite, registre, sandbox, stores
 from dlt_pipelines.door import Door
-from dlt_pipelines.sources import geographie, perceval, services_publics_plus, ssmsi, structures, x
+from dlt_pipelines.sources import (
+    geographie,
+    perceval,
+    pre_plainte,
+    services_publics_plus,
+    ssmsi,
+    structures,
+    x,
+)
 
 REAL, SANDBOX = "reel", "bac_a_sable"
 PARIS = ZoneInfo("Europe/Paris")
@@ -137,6 +145,17 @@ CATALOG: dict[str, Source] = {
             url="https://www.service-public.fr/particuliers/vosdroits/R46526",
             reads="json",
             recognise=perceval.recognise,
+        ),
+        Source(
+            name="pre_plainte",
+            label="Pré-plainte en ligne",
+            pillar="actions",
+            declare=pre_plainte.pre_plainte,
+            tables=("declarations",),
+            max_age=timedelta(days=35),
+            licence="Usage interne",
+            url="https://www.service-public.fr/particuliers/vosdroits/F1435",
+            reads="csv",
         ),
         Source(
             name="x",

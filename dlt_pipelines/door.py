@@ -10,7 +10,8 @@ The declaration of the table (dlt column hints) says the rest:
     x-names     other names of the column outside, dotted inside nested records
     x-format    departement | mois | annee: a code brought to its one writing
     x-min       smallest value that makes sense
-    x-exclude   values whose rows do not come in at all: they are counted, and kept nowhere
+    x-exclude   words whose rows do not come in at all: they are counted, and kept nowhere
+    x-check     condition that a row must meet, over typed columns in braces, and what to say of it
 
 Everything runs in memory, column by column, inside DuckDB and Arrow: nothing unprotected is ever
 written, and no row passes through Python.
@@ -63,6 +64,7 @@ class Column:
     format: str | None
     minimum: float | None
     excluded: tuple[str, ...]
+    check: tuple[str, ...]
 
     @classmethod
     def declared(cls, name: str, hints: Mapping[str, Any]) -> "Column":
@@ -80,6 +82,7 @@ class Column:
             format=hints.get("x-format"),
             minimum=hints.get("x-min"),
             excluded=tuple(hints.get("x-exclude", ())),
+            check=tuple(hints.get("x-check", ())),
         )
 
     @property
@@ -144,6 +147,10 @@ class Column:
             cases.append(
                 f"when {value} < {self.minimum} then 'inférieur au minimum ({self.minimum})'"
             )
+        if self.check:
+            condition, reason = self.check
+            typed = re.sub(r"\{(\w+)\}", lambda name: _quoted("=" + name[1]), condition)
+            cases.append(f"when not ({typed}) then '{reason}'")
         cases.append(
             f"when contains({text}, chr(65533)) or contains({text}, chr(0)) "
             "then 'caractères illisibles'"
@@ -336,9 +343,10 @@ class Door:
 
     def _allowed(self, received: pa.Table) -> pa.Table:
         """Leave out the rows that must not come in."""
+        # A word anywhere in the cell: better one row too few than one that is sensitive.
         unwanted = " or ".join(
-            f"coalesce(list_contains({[value.upper() for value in column.excluded]!r},"
-            f" upper({_quoted(column.name)})), false)"
+            f"coalesce(regexp_matches({_quoted(column.name)},"
+            f" '(?i)(^|[^\\pL])({'|'.join(map(re.escape, column.excluded))})([^\\pL]|$)'), false)"
             for column in self.columns
             if column.excluded
         )

@@ -341,10 +341,11 @@ def test_home_compares_three_months_with_the_same_months_a_year_before(visit: Vi
     expect(visit.page.locator('[data-chiffre="Avis publiés"] .comparison')).to_contain_text(
         f"par rapport à {_french(before)}"
     )
-    last = "(select max(jour) from marts.fct_signalements)"
+    last = "(select max(jour) from marts.fct_signalements where source = 'perceval')"
     (reports, amount) = visit.world.sql(
         "select sum(signalements_count)::bigint, round(sum(montant_eur))::bigint"
-        f" from marts.fct_signalements where jour > {last} - interval 3 month"
+        " from marts.fct_signalements"
+        f" where source = 'perceval' and jour > {last} - interval 3 month"
     )
     visit.expect_figure("Fraudes à la carte signalées", reports)
     visit.expect_figure("Montant signalé", amount)
@@ -396,7 +397,7 @@ def test_actions_divides_sums_last(visit: Visit) -> None:
             "select sum(signalements_count)::bigint, round(sum(montant_eur))::bigint,"
             " printf('%.2f', sum(montant_eur) / sum(signalements_count)"
             " filter (where montant_eur is not null))"
-            f" from marts.fct_signalements where {where}"
+            f" from marts.fct_signalements where source = 'perceval' and {where}"
         )
         visit.expect_figure("Signalements", count)
         visit.expect_figure("Montant signalé", amount)
@@ -404,7 +405,9 @@ def test_actions_divides_sums_last(visit: Visit) -> None:
         visit.expect_figure("Montant moyen d’un signalement", f"{_french(int(whole))},{cents}")
 
     expect_sums("true")
-    (year,) = visit.world.sql("select max(year(jour)) from marts.fct_signalements")
+    (year,) = visit.world.sql(
+        "select max(year(jour)) from marts.fct_signalements where source = 'perceval'"
+    )
     visit.page.get_by_label("Période").select_option(label=f"Année {year}")
     expect_sums(f"year(jour) = {year}")
     assert visit.faults == []

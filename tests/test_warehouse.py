@@ -20,6 +20,7 @@ MARTS = {
     "fct_comptes",
     "fct_delinquance",
     "fct_fichiers",
+    "fct_pre_plaintes",
     "fct_quarantaine",
     "fct_satisfaction",
     "fct_signalements",

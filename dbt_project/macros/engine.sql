@@ -13,6 +13,10 @@
     cast(date_diff('day', {{ debut }}, {{ fin }}) as integer)
 {%- endmacro %}
 
+{% macro secondes_entre(debut, fin) -%}
+    cast(date_diff('second', {{ debut }}, {{ fin }}) as bigint)
+{%- endmacro %}
+
 {% macro unnest_json(textes) -%}
     unnest(from_json({{ textes }}, '["VARCHAR"]'))
 {%- endmacro %}

@@ -19,7 +19,8 @@ with totaux as (
     union all
     select
         'signalements' as objet,
-        (select sum(count) from {{ source('perceval', 'nb_report_day') }}) as recu,
+        (select coalesce(sum(count), 0) from {{ source('perceval', 'nb_report_day') }})
+        + (select count(*) from {{ source('pre_plainte', 'declarations') }}) as recu,
         (select sum(signalements_count) from {{ ref('fct_signalements') }}) as publie
     union all
     select
@@ -30,7 +31,8 @@ with totaux as (
     union all
     select
         'signalements par departement' as objet,
-        (select sum(count) from {{ source('perceval', 'dpt_report_month') }}) as recu,
+        (select coalesce(sum(count), 0) from {{ source('perceval', 'dpt_report_month') }})
+        + (select count(*) from {{ source('pre_plainte', 'declarations') }}) as recu,
         (select sum(signalements_count) from {{ ref('fct_signalements__departements') }})
             as publie
     union all
@@ -41,8 +43,14 @@ with totaux as (
     union all
     select
         'signalements par mois' as objet,
-        (select sum(count) from {{ source('perceval', 'nb_report_day') }}) as recu,
+        (select coalesce(sum(count), 0) from {{ source('perceval', 'nb_report_day') }})
+        + (select count(*) from {{ source('pre_plainte', 'declarations') }}) as recu,
         (select sum(jours_count) from {{ ref('fct_signalements__totaux') }}) as publie
+    union all
+    select
+        'pre-plaintes' as objet,
+        (select count(*) from {{ source('pre_plainte', 'declarations') }}) as recu,
+        (select count(*) from {{ ref('fct_pre_plaintes') }}) as publie
     union all
     select
         'comptes' as objet,

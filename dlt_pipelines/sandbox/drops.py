@@ -8,6 +8,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from pyarrow.csv import WriteOptions, write_csv
+
 from dlt_pipelines.sandbox.story import SandboxError, World, departements
 from dlt_pipelines.sandbox.structures import GENDARMERIE, structures
 from dlt_pipelines.sandbox.tables import connect
@@ -40,6 +42,20 @@ def _perceval(world: World, folder: Path) -> Path:
     path = folder / "perceval.json"
     text = json.dumps(dict(sorted((days | months).items())), indent=2, ensure_ascii=False)
     path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _pre_plainte(world: World, folder: Path) -> Path:
+    return _export(world, "pre_plainte", "pre_plaintes", folder / "ppel-demonstration.csv", ",")
+
+
+def _export(
+    world: World, script: str, table: str, path: Path, delimiter: str, header: bool = True
+) -> Path:
+    """Write a table that a script of the world builds, as a service exports it."""
+    with connect(world, script) as db:
+        rows = db.table(table).to_arrow_table()
+    write_csv(rows, path, WriteOptions(include_header=header, delimiter=delimiter))
     return path
 
 
@@ -149,6 +165,7 @@ def _write_csv(
 
 DROPS: dict[str, Callable[[World, Path], Path]] = {
     "perceval": _perceval,
+    "pre_plainte": _pre_plainte,
     "ssmsi": _ssmsi,
     "structures": _structures,
 }

@@ -1,4 +1,8 @@
-with signalements as (
+with quotidiens as (
+    select * from {{ ref('int_signalements__unioned') }}
+),
+
+signalements as (
     select * from {{ ref('stg_perceval__signalements_departements') }}
 ),
 
@@ -13,6 +17,8 @@ departements as (
 -- A code that is no département still counts in the totals, under no département.
 ventilations as (
     select
+        'perceval' as source,
+        'fraude_carte_bancaire' as menace,
         signalements.mois,
         'departement' as axe,
         departements.departement_code as modalite,
@@ -23,21 +29,35 @@ ventilations as (
         on signalements.departement_code = departements.departement_code
     union all
     select
+        'perceval' as source,
+        'fraude_carte_bancaire' as menace,
         mois,
         'age' as axe,
         case tranche_age_code when '00' then 'inconnu' else tranche_age_code end as modalite,
         signalements_count,
         origine
     from ages
+    union all
+    select
+        source,
+        menace,
+        {{ mois('jour') }} as mois,
+        'departement' as axe,
+        departement_code as modalite,
+        signalements_count,
+        origine
+    from quotidiens
+    -- Percev@l tells its days without their départements, and its départements by month.
+    where source != 'perceval'
 )
 
 select
-    'perceval' as source,
-    'fraude_carte_bancaire' as menace,
+    source,
+    menace,
     mois,
     axe,
     modalite,
     cast(sum(signalements_count) as bigint) as signalements_count,
     origine
 from ventilations
-group by mois, axe, modalite, origine
+group by source, menace, mois, axe, modalite, origine

@@ -4,6 +4,7 @@
     ('perceval', 'stg_perceval__montants_quotidiens', 'jour'),
     ('perceval', 'stg_perceval__signalements_departements', 'mois'),
     ('perceval', 'stg_perceval__signalements_ages', 'mois'),
+    ('pre_plainte', 'stg_pre_plainte__declarations', jour_paris('debut_at')),
     ('x', 'stg_x__comptes', 'jour'),
     ('x', 'stg_x__volumes', jour_paris('debut_at')),
     ('ssmsi', 'stg_ssmsi__delinquance', 'make_date(annee, 12, 31)'),

@@ -6,7 +6,8 @@ select
     source,
     menace,
     jour,
-    signalements_count,
-    montant_eur,
+    cast(sum(signalements_count) as bigint) as signalements_count,
+    cast(sum(montant_eur) as double) as montant_eur,
     origine
 from signalements
+group by source, menace, jour, origine
