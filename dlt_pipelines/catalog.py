@@ -29,6 +29,7 @@ from requests import RequestException
 from dlt_pipelines import depot, polite, registre, sandbox, stores
 from dlt_pipelines.door import Door
 from dlt_pipelines.sources import (
+    facebook,
     geographie,
     perceval,
     pre_plainte,
@@ -68,6 +69,7 @@ class Source:
         folder: where its files lie, when not in the depot.
         keeps_history: False when the service answers only for the last days, so that the sandbox
             has to be asked day after day to tell its past.
+        reach: how far back the service answers, when it says so.
         look_back: what is read again before the last cursor, because it changes late.
         slice: longest span asked at once; a long past lands slice by slice, and resumes there.
         windows: table → date column of the tables whose window asked is replaced: what the service
@@ -88,6 +90,7 @@ class Source:
     folder: Callable[[], Path] | None = None
     has_api: bool = False
     keeps_history: bool = True
+    reach: timedelta | None = None
     look_back: timedelta = timedelta(0)
     slice: timedelta = timedelta(days=366)
     windows: Mapping[str, str] = field(default_factory=dict)
@@ -169,6 +172,19 @@ CATALOG: dict[str, Source] = {
             has_api=True,
             keeps_history=False,
             look_back=timedelta(days=1),
+        ),
+        Source(
+            name="facebook",
+            label="Facebook",
+            pillar="visibilite",
+            declare=facebook.facebook,
+            tables=("page_insights", "posts"),
+            max_age=timedelta(days=3),
+            licence="Conditions d’utilisation de la plateforme Meta",
+            url="https://developers.facebook.com/docs/graph-api",
+            has_api=True,
+            reach=timedelta(days=730),
+            look_back=timedelta(days=7),  # Meta settles its figures late, reactions come for days
         ),
         Source(
             name="ssmsi",
@@ -386,6 +402,7 @@ def _ways_in(
         report(f"{source.label} : service en ligne")
         today = datetime.now(PARIS).date()
         start = EPOCH if source.keeps_history else today - timedelta(days=1)
+        start = today - source.reach if source.reach else start
         ways = _slices(source, past, REAL, start, today)
         session = polite.Session(deadline)
         for way in ways:

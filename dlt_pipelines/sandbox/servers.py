@@ -29,7 +29,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 from dlt_pipelines import stores
-from dlt_pipelines.sandbox import social
+from dlt_pipelines.sandbox import meta, social
 from dlt_pipelines.sandbox.faults import Faults, Faulty
 from dlt_pipelines.sandbox.service import TOKEN, Refusal, Service, instant_of, moment_of
 from dlt_pipelines.sandbox.story import SandboxError, World, departements
@@ -546,6 +546,7 @@ def _open_token(token: str, start: datetime, end: datetime) -> datetime:
 SERVICES: dict[str, type[Service]] = {
     "services_publics_plus": ServicesPublicsPlus,
     "x": X,
+    "facebook": meta.Facebook,
 }
 """Source → the service that plays it."""
 

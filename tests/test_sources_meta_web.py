@@ -1,0 +1,239 @@
+"""Audience elsewhere and on our sites: Facebook, Instagram, LinkedIn, Piano, Matomo.
+
+Each is met twice: as frozen answers in the words of its documentation, and as the sandbox plays it.
+"""
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from datetime import date
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import duckdb
+import pytest
+import requests
+
+from dlt_pipelines import sandbox, stores
+from dlt_pipelines.catalog import LandingError, land
+
+FROZEN = Path(__file__).with_name("frozen")
+YEAR = sandbox.world(end=date(2026, 3, 15), months=12)
+
+
+def query(sql: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(stores.raw(), read_only=True) as connection:
+        connection.execute("set timezone = 'UTC'")
+        return connection.execute(sql).fetchall()
+
+
+class Frozen:
+    """A service that answers what was frozen, and remembers what it was asked.
+
+    An answer is given to the first of its requests: same path, `when` among its parameters. One
+    that has a `token` refuses any other.
+    """
+
+    def __init__(self, answers: list[dict[str, Any]]) -> None:
+        self.answers = answers
+        self.asked: list[dict[str, Any]] = []
+
+    def answer(self, asked: dict[str, Any]) -> tuple[int, Any]:
+        self.asked.append(asked)
+        for frozen in self.answers:
+            when = frozen.get("when", {})
+            if frozen["path"] != asked["path"] or when.items() - asked["params"].items():
+                continue
+            if frozen.get("token", "") not in asked["headers"].get("authorization", ""):
+                return 400, {"error": {"code": 190, "message": "Invalid OAuth access token."}}
+            return frozen.get("status", 200), frozen["answer"]
+        return 404, {}
+
+
+Serve = Callable[..., Frozen]
+
+
+@pytest.fixture
+def frozen(data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+    """Switch a source to its live way in, on a server that gives frozen answers."""
+    servers = []
+
+    def serve(source: str, answers: list[dict[str, Any]] | None = None, **settings: Any) -> Frozen:
+        world = Frozen(answers or json.loads((FROZEN / f"{source}.json").read_text()))
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                url = urlsplit(self.path)
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+                is_form = "form" in self.headers.get("Content-Type", "")
+                params = {
+                    name: values[0]
+                    for name, values in parse_qs(url.query + "&" + body * is_form).items()
+                }
+                if body and not is_form:
+                    params |= {name: json.dumps(v) for name, v in json.loads(body).items()}
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                status, said = world.answer(
+                    {"path": url.path, "query": url.query, "params": params, "headers": headers}
+                )
+                content = json.dumps(said).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            do_POST = do_GET  # noqa: N815
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        address = f"http://127.0.0.1:{server.server_port}"
+        for name, value in {"live": True, "base_url": address, **settings}.items():
+            text = value if isinstance(value, str) else json.dumps(value)
+            monkeypatch.setenv(f"SOURCES__{source.upper()}__{name.upper()}", text)
+        return world
+
+    yield serve
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def doubles_nothing(source: str) -> None:
+    """Land `source` from the sandbox twice."""
+    first = land(source)
+    assert first.origin == "bac_a_sable"
+    assert first.total("new") > 0
+    assert first.total("quarantined") == 0
+    assert first.warnings == []
+    counts = [query(f"select count(*) from raw_{source}.{table}") for table in first.tables]
+    second = land(source)
+    assert not second.changed
+    assert [
+        query(f"select count(*) from raw_{source}.{table}") for table in second.tables
+    ] == counts
+
+
+@pytest.fixture(scope="module")
+def played() -> Iterator[str]:
+    with sandbox.serve(YEAR) as url:
+        yield url
+
+
+# --- Facebook -------------------------------------------------------------------------------------
+
+PAGE = {"accounts": [{"id": "1001", "departement_code": "29"}], "token": "jeton-systeme"}
+
+
+def test_a_pages_day_ends_in_california(frozen: Serve) -> None:
+    service = frozen("facebook", **PAGE)
+    landing = land("facebook")
+    assert landing.origin == "reel"
+    # The day on which the clocks change there is measured to 07:00 UTC, and quarantined for a word.
+    assert query(
+        "select strftime(day, '%m-%d'), username, departement_code, page_follows, page_media_view"
+        " from raw_facebook.page_insights order by day"
+    ) == [
+        ("03-07", "gend_inventee", "29", 120, 900),
+        ("03-09", "gend_inventee", "29", 124, 950),
+    ]
+    assert query("select distinct colonne, motif from quarantaine.lignes") == [
+        ("page_media_view", "n’est pas un nombre entier")
+    ]
+    assert query(
+        "select id, strftime(created_at, '%d %H:%M'), message, shares_count, comments_count,"
+        " reactions_count"
+        " from raw_facebook.posts order by id desc"
+    ) == [
+        ("1001_3", "02 17:05", "Appelez le [telephone] ou [courriel].", 7, 12, 88),
+        ("1001_2", "01 07:30", None, None, 1, 4),
+    ]
+    assert not any("jeton" in asked["query"] for asked in service.asked)
+    assert land("facebook").changed is False
+
+
+def test_a_post_never_brings_who_reacted(frozen: Serve, data: Path) -> None:
+    frozen("facebook", **PAGE)
+    assert land("facebook").warnings == []
+    columns = query("select column_name from duckdb_columns() where table_name = 'posts'")
+    assert not {("comments",), ("reactions",)} & set(columns)
+    assert "Courtebotte" not in (data / "raw.duckdb").read_bytes().decode("latin-1")
+
+
+def test_names_that_meta_retired_land_in_the_same_columns(frozen: Serve) -> None:
+    text = (FROZEN / "facebook.json").read_text().replace("beaucoup", "910")
+    old = {"page_follows": "page_fans", "page_media_view": "page_impressions", "v25.0": "v19.0"}
+    for name, before in old.items():
+        text = text.replace(name, before)
+    service = frozen("facebook", json.loads(text), **PAGE, version="v19.0", metrics=["page_fans"])
+    land("facebook")
+    assert query(
+        "select page_follows, page_media_view from raw_facebook.page_insights order by day"
+    ) == [(120, 900), (125, 910), (124, 950)]
+    assert {asked["params"].get("metric") for asked in service.asked} == {None, "page_fans"}
+
+
+@pytest.mark.parametrize("source", ["facebook"])
+def test_a_refused_key_is_said(frozen: Serve, source: str) -> None:
+    refusal = {"error": {"code": 190, "type": "OAuthException", "message": "Invalid token"}}
+    frozen(source, [{"path": "/v25.0/1001", "status": 400, "answer": refusal}], **PAGE)
+    with pytest.raises(LandingError, match="clé refusée") as refused:
+        land(source)
+    assert refused.value.transient is False
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("source", ["facebook"])
+def test_the_real_service_answers(data: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
+    if not os.environ.get(f"SOURCES__{source.upper()}__TOKEN"):
+        pytest.skip(f"no key of {source} in the environment")
+    monkeypatch.setenv(f"SOURCES__{source.upper()}__LIVE", "true")
+    landing = land(source)
+    assert landing.origin == "reel"
+    assert landing.total("quarantined") == 0
+
+
+def test_the_invented_facebook_keeps_its_contract(played: str) -> None:
+    root = sandbox.settings("facebook", played)["base_url"]
+    page = sandbox.settings("facebook", played)["accounts"][0]["id"]
+
+    def ask(path: str, token: str = sandbox.TOKEN, **params: str) -> requests.Response:
+        headers = {"Authorization": f"Bearer {token}"}
+        return requests.get(f"{root}/{path}", params=params, headers=headers, timeout=30)
+
+    assert ask(f"v25.0/{page}", token="faux").json()["error"]["code"] == 190
+    own = ask(f"v25.0/{page}").json()["access_token"]
+    month = {"period": "day", "since": "2026-02-01", "until": "2026-03-01"}
+    # The token of the system user does not open the insights of a Page.
+    assert ask(f"v25.0/{page}/insights", metric="page_follows", **month).status_code == 400
+    told = ask(f"v25.0/{page}/insights", own, metric="page_follows", **month).json()["data"]
+    assert [point["end_time"] for point in told[0]["values"]][::27] == [
+        "2026-02-02T08:00:00+0000",
+        "2026-03-01T08:00:00+0000",
+    ]
+    for version, metric in (("v25.0", "page_fans"), ("v19.0", "page_follows")):
+        refused = ask(f"{version}/{page}/insights", own, metric=metric, **month)
+        assert refused.json()["error"]["code"] == 100
+    assert (
+        ask(f"v19.0/{page}/insights", own, metric="page_fans", **month).json()["data"][0]["values"]
+        == (told[0]["values"])
+    )
+    first = ask(f"v25.0/{page}/posts", own, limit="5", since="2026-02-01", until="2026-03-01")
+    after = first.json()["paging"]["cursors"]["after"]
+    assert "access_token" in first.json()["paging"]["next"]
+    rest = ask(
+        f"v25.0/{page}/posts", own, limit="100", after=after, since="2026-02-01", until="2026-03-01"
+    ).json()
+    assert "next" not in rest["paging"]
+    assert after in rest["paging"]["cursors"]["after"] or rest["data"][0]["id"] < after
+
+
+def test_facebook_lands_once(data: Path) -> None:
+    doubles_nothing("facebook")
