@@ -31,6 +31,7 @@ from dlt_pipelines.door import Door
 from dlt_pipelines.sources import (
     facebook,
     geographie,
+    ma_gendarmerie,
     perceval,
     pre_plainte,
     services_publics_plus,
@@ -148,6 +149,18 @@ CATALOG: dict[str, Source] = {
             url="https://www.service-public.fr/particuliers/vosdroits/R46526",
             reads="json",
             recognise=perceval.recognise,
+        ),
+        Source(
+            name="ma_gendarmerie",
+            label="Ma Gendarmerie (brigade numérique)",
+            pillar="actions",
+            declare=ma_gendarmerie.ma_gendarmerie,
+            tables=("contacts",),
+            max_age=timedelta(days=35),
+            licence="Usage interne",
+            url="https://www.gendarmerie.interieur.gouv.fr/a-votre-contact/brigade-numerique",
+            reads="csv",
+            header=ma_gendarmerie.HEADER,
         ),
         Source(
             name="pre_plainte",
@@ -615,6 +628,11 @@ def _summarise(source: Source, past: _Past, way: _Way, doors: Mapping[str, Door]
             f"{table} : colonne inconnue, non reprise : « {name} »"
             for table, door in doors.items()
             for name in sorted(door.tally.unknown)
+        ]
+        + [
+            f"{table} : {door.tally.excluded} lignes sensibles exclues, dont rien n’est gardé"
+            for table, door in doors.items()
+            if door.tally.excluded
         ],
         seconds=0,
         cursor_from=way.cursor_from,

@@ -187,7 +187,7 @@ class Tally:
     excluded: int = 0
     rejects: list[dict[str, Any]] = field(default_factory=list)
     unknown: set[str] = field(default_factory=set)
-    # File or answer → rows read from it, rows of it set aside.
+    # File or answer → rows read from it (the excluded ones left out), rows of it set aside.
     by_whence: dict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
 
     @property
@@ -257,9 +257,10 @@ class Door:
             yield self._admitted(self._records(small))
 
     def _admitted(self, received: pa.Table) -> pa.Table:
-        for whence in received["_fichier"].value_counts().to_pylist():
+        allowed = self._allowed(received)
+        for whence in allowed["_fichier"].value_counts().to_pylist():
             self.tally.by_whence[whence["values"]][0] += whence["counts"]
-        typed = self._quarantine(self._allowed(received))
+        typed = self._quarantine(allowed)
         if self.remember:
             self.seen.append(typed.select(self.key))
         for column in self.kept:

@@ -18,6 +18,7 @@ PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
 MARTS = {
     "fct_avis",
     "fct_comptes",
+    "fct_contacts",
     "fct_delinquance",
     "fct_fichiers",
     "fct_pre_plaintes",
@@ -165,6 +166,17 @@ RECEIVED = {
         }
         for hour, count in ((22, 3), (23, 4))
     ],
+    # The night in October when the clocks of Paris strike two twice; a reason nobody mapped.
+    "raw_ma_gendarmerie.contacts": [
+        {"reference": f"r{rank}", "date": moment, "motif_parent": parent, "motif": reason}
+        for rank, (moment, parent, reason) in enumerate(
+            (
+                ("2025-10-26 00:10:00+00", "VICTIME", "Hameçonnage"),
+                ("2025-10-26 00:50:00+00", "Signalement", "Hameçonnage"),
+                ("2025-10-26 01:10:00+00", "Signalement", "hameçonnage"),
+            )
+        )
+    ],
     "raw_ssmsi.delinquance_departements": [
         {
             "code_departement": "971",
@@ -288,6 +300,7 @@ def test_what_a_source_gets_wrong_is_warned_and_blocks_nothing(built: dict[str, 
     assert set(built.values()) == {"success", "pass", "warn"}
     warned = sorted(name for name, status in built.items() if status == "warn")
     assert [name.split("_departement_code")[0] for name in warned] == [
+        "assert_every_reason_is_classed",
         "assert_sources_agree_across_grains",
         "relationships_stg_perceval__signalements_departements",
     ]
@@ -353,6 +366,21 @@ def test_a_day_begins_at_midnight_in_paris(ask: Callable[[str], Any]) -> None:
         "select strftime(jour, '%m-%d'), messages_count"
         " from marts.fct_volumes_sociaux__quotidiens order by 1"
     ) == [("03-28", 3), ("03-29", 4)]
+
+
+@pytest.mark.slow
+def test_an_unknown_reason_is_counted_as_such(ask: Callable[[str], Any]) -> None:
+    assert [
+        (category, str(hour_at), hour, count)
+        for category, hour_at, hour, count in ask(
+            "select categorie, heure_at, heure, contacts_count from marts.fct_contacts"
+            " order by heure_at, categorie"
+        )
+    ] == [
+        ("non_classe", "2025-10-26 00:00:00", 2, 1),
+        ("signalement", "2025-10-26 00:00:00", 2, 1),
+        ("signalement", "2025-10-26 01:00:00", 2, 1),
+    ]
 
 
 @pytest.mark.slow

@@ -9,6 +9,10 @@
     cast({{ utc_at }} at time zone 'UTC' at time zone 'Europe/Paris' as date)
 {%- endmacro %}
 
+{% macro heure_paris(utc_at) -%}
+    cast(extract(hour from {{ utc_at }} at time zone 'UTC' at time zone 'Europe/Paris') as integer)
+{%- endmacro %}
+
 {% macro jours_entre(debut, fin) -%}
     cast(date_diff('day', {{ debut }}, {{ fin }}) as integer)
 {%- endmacro %}

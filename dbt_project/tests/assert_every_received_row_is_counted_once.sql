@@ -48,6 +48,11 @@ with totaux as (
         (select sum(jours_count) from {{ ref('fct_signalements__totaux') }}) as publie
     union all
     select
+        'contacts' as objet,
+        (select count(*) from {{ source('ma_gendarmerie', 'contacts') }}) as recu,
+        (select sum(contacts_count) from {{ ref('fct_contacts') }}) as publie
+    union all
+    select
         'pre-plaintes' as objet,
         (select count(*) from {{ source('pre_plainte', 'declarations') }}) as recu,
         (select count(*) from {{ ref('fct_pre_plaintes') }}) as publie

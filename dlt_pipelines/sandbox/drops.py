@@ -45,6 +45,11 @@ def _perceval(world: World, folder: Path) -> Path:
     return path
 
 
+def _ma_gendarmerie(world: World, folder: Path) -> Path:
+    path = folder / "easiware-demonstration.csv"
+    return _export(world, "ma_gendarmerie", "contacts", path, ";", header=False)
+
+
 def _pre_plainte(world: World, folder: Path) -> Path:
     return _export(world, "pre_plainte", "pre_plaintes", folder / "ppel-demonstration.csv", ",")
 
@@ -164,6 +169,7 @@ def _write_csv(
 
 
 DROPS: dict[str, Callable[[World, Path], Path]] = {
+    "ma_gendarmerie": _ma_gendarmerie,
     "perceval": _perceval,
     "pre_plainte": _pre_plainte,
     "ssmsi": _ssmsi,

@@ -4,6 +4,7 @@
     ('perceval', 'stg_perceval__montants_quotidiens', 'jour'),
     ('perceval', 'stg_perceval__signalements_departements', 'mois'),
     ('perceval', 'stg_perceval__signalements_ages', 'mois'),
+    ('ma_gendarmerie', 'stg_ma_gendarmerie__contacts', jour_paris('contact_at')),
     ('pre_plainte', 'stg_pre_plainte__declarations', jour_paris('debut_at')),
     ('x', 'stg_x__comptes', 'jour'),
     ('x', 'stg_x__volumes', jour_paris('debut_at')),
