@@ -97,6 +97,11 @@ PATTERNS = (
         ),
         lambda text: True,
     ),
+    Pattern(
+        "[compte]",
+        re.compile(r"(?<![\w@.])@\w[\w.-]*"),
+        lambda text: "gendarmerie" not in text.lower(),  # an institution is nobody
+    ),
 )
 
 # A text with neither an at sign nor two digits near each other cannot hold any of the patterns:

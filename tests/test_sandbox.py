@@ -361,10 +361,10 @@ def volume(row: dict[str, Any]) -> int:
     return int(row["tweet_count"] if "tweet_count" in row else row["post_count"])
 
 
-def test_counts_come_in_pages_that_cover_the_seven_days(get: Get) -> None:
+def test_counts_cover_the_seven_days_and_come_in_pages(get: Get) -> None:
     at = "2025-11-05T10:20:00Z"
     pages = pages_of(get, at, query=ARNAQUE)
-    assert [len(page["data"]) for page in pages] == [100, 69]
+    assert [len(page["data"]) for page in pages] == [169]
     rows = sorted((row for page in pages for row in page["data"]), key=lambda row: row["start"])
     assert rows[0]["start"] == "2025-10-29T10:20:00.000Z"
     assert rows[-1]["end"] == "2025-11-05T10:19:30.000Z"
@@ -384,6 +384,9 @@ def test_counts_come_in_pages_that_cover_the_seven_days(get: Get) -> None:
     }
     assert len(set(sums.values())) == 1
     assert sums["day"] > 1000
+    assert [
+        len(page["data"]) for page in pages_of(get, at, granularity="minute", **asked)
+    ] == [120, *[200] * 21][::-1]
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,17 @@
-"""What X would answer: invented accounts and how much is said, hour by hour, about six subjects."""
+"""What social networks would tell: invented accounts, and what is said about six subjects."""
 
+import tomllib
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from math import exp, sqrt
+from pathlib import Path
 from random import Random
 
 from dlt_pipelines.sandbox.story import KINDS, PARIS, Rhythm, departements, planted
+from dlt_pipelines.sandbox.tables import personal
 
 
 @dataclass(frozen=True)
@@ -91,14 +94,19 @@ def accounts() -> tuple[Account, ...]:
     return (national, *local)
 
 
+# Posts on a network for one on X: the small ones are small enough to be read whole.
+SHARE = {"x": 1.0, "mastodon": 0.006, "bluesky": 0.009}
+
+
 @lru_cache(maxsize=65536)
-def posts(seed: int, size: float, query: str, day: date) -> tuple[int, ...]:
+def posts(seed: int, size: float, query: str, day: date, network: str = "x") -> tuple[int, ...]:
     """Return the posts that answer `query` in each of the 24 UTC hours of `day`."""
     subject = find(query)
     begin = datetime(day.year, day.month, day.day, tzinfo=UTC)
     events = planted(seed, begin, begin + timedelta(1))
     felt = [(event, KINDS[event.kind].x.get(subject.name, 0.0)) for event in events]
-    rng = Random(f"{seed}/x/{subject.name}/{day}")  # noqa: S311 (a play, not a secret)
+    rng = Random(f"{seed}/{network}/{subject.name}/{day}")  # noqa: S311 (a play, not a secret)
+    size *= SHARE[network]
     counts = []
     for hour in range(24):
         instant = begin + timedelta(hours=hour)
@@ -121,6 +129,90 @@ def find(query: str) -> Subject:
         if _plain(subject.name.replace("_", " ")) in words:
             return subject
     return Subject(query, query, 3, CHATTER)
+
+
+@dataclass(frozen=True)
+class Post:
+    """A post as it is at last: what it gathers comes over its first two days."""
+
+    at: datetime
+    author: str
+    text: str
+    tag: str
+    likes: int
+    reposts: int
+    replies: int
+    serial: int
+
+    def gathered(self, total: int, now: datetime) -> int:
+        """Return how much of `total` has come by `now`."""
+        return round(total * sqrt(min(1.0, max(0.0, (now - self.at) / timedelta(days=2)))))
+
+
+@lru_cache(maxsize=4096)
+def written(seed: int, size: float, query: str, day: date, network: str) -> tuple[Post, ...]:
+    """Return the posts about the subject of `query` on one UTC day, the oldest first."""
+    subject = find(query)
+    words = _words().get(subject.name, _words()["autre"])
+    begin = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    events = [
+        event
+        for event in planted(seed, begin, begin + timedelta(1))
+        if KINDS[event.kind].x.get(subject.name, 0.0) >= 1
+    ]
+    places = departements()
+    near = [place for place in places if any(place.code in e.departements for e in events)]
+    rng = Random(f"{seed}/messages/{network}/{subject.name}/{day}")  # noqa: S311
+    found: list[Post] = []
+    for hour, count in enumerate(posts(seed, size, query, day, network)):
+        instants = sorted(rng.sample(range(3_600_000), count))
+        for instant in instants:
+            at = begin + timedelta(hours=hour, milliseconds=instant)
+            lifted = max((event.lift(at, 1.0) for event in events), default=1.0)
+            is_felt = rng.random() > 1 / max(1.0, lifted)
+            where = rng.choice(near if is_felt and near else places)
+            text = rng.choice(words["evenement" if is_felt else "courant"])
+            text = text.format(ville=rng.choice(where.villes))
+            if rng.random() < 0.02:
+                text += f" {rng.choice(personal(seed))}"
+            likes = int(rng.paretovariate(1.2)) - 1
+            found.append(
+                Post(
+                    at=at,
+                    author=f"demo_{rng.randrange(10_000):04}",
+                    text=text,
+                    tag=rng.choice(words["mots"]),
+                    likes=likes,
+                    reposts=likes // 3,
+                    replies=likes // 5,
+                    serial=len(found),
+                )
+            )
+    return tuple(found)
+
+
+def between(
+    seed: int, size: float, query: str, start: datetime, end: datetime, network: str
+) -> list[Post]:
+    """Return the posts about the subject of `query` in [start, end[, the oldest first."""
+    found: list[Post] = []
+    day = start.astimezone(UTC).date()
+    while datetime(day.year, day.month, day.day, tzinfo=UTC) < end:
+        found += (
+            post for post in written(seed, size, query, day, network) if start <= post.at < end
+        )
+        day += timedelta(1)
+    return found
+
+
+@lru_cache(maxsize=1)
+def _words() -> dict[str, dict[str, list[str]]]:
+    """Return, for each subject, its hashtags and its sentences, calm and under an event."""
+    return tomllib.loads((Path(__file__).parent / "posts.toml").read_text(encoding="utf-8"))
+
+
+def hashtags(subject: Subject) -> list[str]:
+    return _words()[subject.name]["mots"]
 
 
 def _plain(text: str) -> str:

@@ -142,7 +142,7 @@ def _phrases(phrases: dict[str, Any], seed: int) -> pa.Table:
         for family, choices in (
             *((name, phrases[name]) for name in ("ouvertures", "lieux", "tags_metiers")),
             *((f"sujets/{name}", own["sujets"]) for name, own in phrases["services"].items()),
-            ("personnel", _personal(seed)),
+            ("personnel", personal(seed)),
         )
     ]
     toned = {name: phrases[name] for name in ("titres", "conclusions", "reponses")}
@@ -206,7 +206,7 @@ LAST_NAMES = ("Courtebotte", "Brindavoine", "Pomponneau", "Valdefeu", "Tournesac
 
 
 @lru_cache(maxsize=8)
-def _personal(seed: int) -> list[str]:
+def personal(seed: int) -> list[str]:
     """Return sentences by which people give themselves away, all numbers with a valid key."""
     rng = Random(f"{seed}/personnel")  # noqa: S311 (a play, not a secret)
 

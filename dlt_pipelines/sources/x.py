@@ -1,9 +1,10 @@
-"""X: followers of the Gendarmerie's accounts, hourly volumes of posts about our subjects.
+"""X: followers of the Gendarmerie's accounts; volumes and latest posts about our subjects.
 
-Origin    : X API v2 (`users`, `tweets/counts/recent`), bearer token, pay per use.
-Licence   : X developer agreement; counts may be kept, posts are not read here.
-Grain     : one row per account and day of observation; one row per subject and hour.
-Personal  : none (accounts of public bodies, counts).
+Origin    : X API v2 (`users`, `tweets/counts/recent`, `tweets/search/recent`), bearer token, pay
+            per use.
+Licence   : X developer agreement: what is deleted there is deleted here, hence the ids of posts.
+Grain     : one row per account and day of observation; per subject and hour; per subject and post.
+Personal  : text of posts (redacted, kept 30 days at most); their authors are never asked for.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,6 +22,8 @@ from requests import Session
 # `tweets/counts/recent` answers for seven days; asking for the last second of them is refused.
 WINDOW = timedelta(days=7) - timedelta(minutes=1)
 IDS_PER_CALL = 100
+POSTS_PER_PAGE = 100
+RETENTION = timedelta(days=30)
 PARIS = ZoneInfo("Europe/Paris")
 
 KEEP = {"x-personal": "keep"}
@@ -55,6 +58,24 @@ TWEET_COUNTS: dict[str, Any] = {
     "post_count": {**COUNT, "nullable": False, "x-names": ["post_count", "tweet_count"]},
 }
 
+TWEETS: dict[str, Any] = {
+    "sujet": {**KEEP, "nullable": False},
+    "id": {**KEEP, "nullable": False},
+    "created_at": MOMENT,
+    "lang": KEEP,
+    "text": {"x-personal": "redact"},
+    "reply_count": {**COUNT, "x-names": ["public_metrics.reply_count"]},
+    "repost_count": {
+        **COUNT,
+        "nullable": False,
+        "x-names": ["public_metrics.repost_count", "public_metrics.retweet_count"],
+    },
+    "like_count": {**COUNT, "nullable": False, "x-names": ["public_metrics.like_count"]},
+    "quote_count": {**COUNT, "x-names": ["public_metrics.quote_count"]},
+    "bookmark_count": {**COUNT, "x-names": ["public_metrics.bookmark_count"]},
+    "impression_count": {**COUNT, "x-names": ["public_metrics.impression_count"]},
+}
+
 
 @dlt.source
 def x(
@@ -62,24 +83,29 @@ def x(
     token: str = dlt.secrets.value,
     accounts: list[dict[str, str]] = dlt.config.value,
     subjects: dict[str, str] = dlt.config.value,
+    posts_per_subject: int = dlt.config.value,
     since: date | None = None,
     until: date | None = None,
     session: Session | None = None,
 ) -> Iterable[DltResource]:
-    """Yield the resources `users` and `tweet_counts`.
+    """Yield the resources `users`, `tweet_counts` and `tweets`.
 
     Args:
         base_url: root of the API, with its version.
         token: bearer token of the application.
         accounts: the accounts followed, each `{"id": …, "departement_code": …}`.
         subjects: subject → query of the search syntax of X.
-        since: counts are asked from this day on, within the seven days that X keeps.
+        posts_per_subject: most posts read of a subject, the latest first; each one is paid for.
+        since: counts and posts are asked from this day on, within the seven days that X keeps.
         until: the observation is made as this day begins, in Paris; None is now.
         session: the HTTP session to speak through.
     """
     client = RESTClient(base_url, auth=BearerTokenAuth(token), session=session or Session())
     now = datetime.combine(until, time(), PARIS) if until else datetime.now(PARIS)
-    start = max(datetime.combine(since or date(2006, 1, 1), time(), PARIS), now - WINDOW)
+    # Seven times 24 hours, which are not seven days of Paris when clocks change.
+    start = max(
+        datetime.combine(since or date(2006, 1, 1), time(), PARIS), now.astimezone(UTC) - WINDOW
+    )
     yield dlt.resource(
         _users(client, accounts, now),
         name="users",
@@ -91,6 +117,12 @@ def x(
         name="tweet_counts",
         columns=TWEET_COUNTS,
         primary_key=["sujet", "start_at"],
+    )
+    yield dlt.resource(
+        _tweets(client, subjects, posts_per_subject, start, now),
+        name="tweets",
+        columns=TWEETS,
+        primary_key=["sujet", "id"],
     )
 
 
@@ -150,6 +182,43 @@ def _counts(
                 "whence": f"tweets/counts/recent {subject} {first:%Y-%m-%dT%H}",
                 "records": [{**bucket, "sujet": subject} for bucket in page],
             }
+
+
+def _tweets(
+    client: RESTClient, subjects: dict[str, str], most: int, start: datetime, end: datetime
+) -> Iterator[dict[str, Any]]:
+    # What would be purged on arrival is not paid for.
+    if end < datetime.now(UTC) - RETENTION:
+        return
+    for subject, query in subjects.items():
+        pages = client.paginate(
+            "tweets/search/recent",
+            params={
+                "query": query,
+                "max_results": POSTS_PER_PAGE,
+                "tweet.fields": "created_at,lang,public_metrics",
+                "since_id": _first_id(start),
+                "end_time": f"{end.astimezone(UTC) - timedelta(seconds=30):%Y-%m-%dT%H:%M:%SZ}",
+            },
+            data_selector="data",  # an empty page has none
+            paginator=JSONResponseCursorPaginator("meta.next_token", "next_token"),
+        )
+        for read, page in enumerate(pages, start=1):
+            yield {
+                "whence": f"tweets/search/recent {subject} {end:%Y-%m-%d}",
+                "records": [{**post, "sujet": subject} for post in page],
+            }
+            if read * POSTS_PER_PAGE >= most:
+                break
+
+
+def _first_id(moment: datetime) -> str:
+    """Return the id that X would have given at `moment`: its ids hold their millisecond.
+
+    Where the last landing ended is a day; `since_id` made of it reads the day before once more,
+    whose counts of likes and reposts still move.
+    """
+    return str(int(moment.timestamp() * 1000) - 1_288_834_974_657 << 22)
 
 
 def _hour(moment: datetime) -> datetime:

@@ -8,6 +8,7 @@
     ('pre_plainte', 'stg_pre_plainte__declarations', jour_paris('debut_at')),
     ('x', 'stg_x__comptes', 'jour'),
     ('x', 'stg_x__volumes', jour_paris('debut_at')),
+    ('x', 'stg_x__publications', jour_paris('publie_at')),
     ('facebook', 'stg_facebook__comptes', 'jour'),
     ('facebook', 'stg_facebook__publications', jour_paris('publie_at')),
     ('ssmsi', 'stg_ssmsi__delinquance', 'make_date(annee, 12, 31)'),

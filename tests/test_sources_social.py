@@ -1,0 +1,226 @@
+"""Social networks: a frozen answer of each, over HTTP and through the door, and the sandbox's."""
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import duckdb
+import pytest
+
+from dlt_pipelines import stores
+from dlt_pipelines.catalog import LandingError, land
+
+FROZEN = Path(__file__).parent / "frozen"
+
+
+class Frozen:
+    """A service that knows a few answers by heart: the first whose path and query agree.
+
+    Attributes:
+        answers: each with `path`, and at will `method`, `query`, `status`, `headers`, `body`.
+        asked: what was asked, in order: path, parameters, headers (lower case).
+    """
+
+    def __init__(self, answers: list[dict[str, Any]]) -> None:
+        self.answers = answers
+        self.asked: list[tuple[str, dict[str, str], dict[str, str]]] = []
+        self.url = ""
+
+    def answer(self, method: str, target: str, headers: dict[str, str]) -> dict[str, Any]:
+        parts = urlsplit(target)
+        query = {name: ",".join(values) for name, values in parse_qs(parts.query).items()}
+        self.asked.append((parts.path, query, headers))
+        return next(
+            (
+                answer
+                for answer in self.answers
+                if answer["path"] == parts.path
+                and answer.get("method", "GET") == method
+                and query.items() >= answer.get("query", {}).items()
+            ),
+            {"status": 404, "body": {"error": "Record not found"}},
+        )
+
+    def parameters(self, path: str, name: str) -> list[str | None]:
+        return [query.get(name) for asked, query, _ in self.asked if asked == path]
+
+    @contextmanager
+    def serve(self) -> Iterator[None]:
+        frozen = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.rfile.read(int(self.headers.get("content-length", 0)))
+                found = frozen.answer(
+                    self.command, self.path, {k.lower(): v for k, v in self.headers.items()}
+                )
+                body = json.dumps(found["body"]).replace("{url}", frozen.url).encode()
+                self.send_response(found.get("status", 200))
+                self.send_header("Content-Length", str(len(body)))
+                for name, value in found.get("headers", {}).items():
+                    self.send_header(name, value.replace("{url}", frozen.url))
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_POST = do_GET  # noqa: N815 – the name that http.server calls
+
+            def log_message(self, *_: Any) -> None:
+                """Say nothing."""
+
+        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+            self.url = f"http://127.0.0.1:{server.server_port}"
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            yield
+            server.shutdown()
+
+
+Live = Callable[..., Frozen]
+
+
+@pytest.fixture
+def live(data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
+    """Switch a source to its frozen service: `live("x", base_url="{url}/2", token="clé")`."""
+    open_servers = []
+
+    def switch(source: str, **settings: Any) -> Frozen:
+        frozen = Frozen(json.loads((FROZEN / f"{source}.json").read_text(encoding="utf-8")))
+        server = frozen.serve()
+        server.__enter__()
+        open_servers.append(server)
+        for name, value in {"live": "true", **settings}.items():
+            text = value if isinstance(value, str) else json.dumps(value)
+            monkeypatch.setenv(
+                f"SOURCES__{source.upper()}__{name.upper()}", text.replace("{url}", frozen.url)
+            )
+        return frozen
+
+    yield switch
+    for server in open_servers:
+        server.__exit__(None, None, None)
+
+
+def query(sql: str) -> list[tuple]:
+    with duckdb.connect(stores.raw(), read_only=True) as connection:
+        connection.execute("set timezone = 'UTC'")
+        return connection.execute(sql).fetchall()
+
+
+def set_aside() -> list[tuple]:
+    return query("select table_name, colonne, motif from quarantaine.lignes order by all")
+
+
+def everything(source: str) -> str:
+    """Return all that landed from a source, as text."""
+    tables = query(f"select table_name from duckdb_tables() where schema_name = 'raw_{source}'")
+    return " ".join(str(query(f"from raw_{source}.{table}")) for (table,) in tables)
+
+
+@pytest.mark.parametrize("source", ["x"])
+def test_the_sandbox_lands_once_and_whole(data: Path, source: str) -> None:
+    first, second = land(source), land(source)
+    assert first.origin == "bac_a_sable"
+    assert all(table.new > 100 for table in first.tables.values())
+    assert first.total("quarantined") == 0
+    assert first.warnings == []
+    assert not second.changed
+    # Invented people write from accounts whose names say so: none may come in.
+    assert "demo_0" not in everything(source)
+
+
+# --- x --------------------------------------------------------------------------------------------
+
+X = {
+    "base_url": "{url}/2",
+    "token": "clé",
+    "accounts": [{"id": "11", "departement_code": "29"}, {"id": "12"}],
+    "subjects": {"crue": "crue", "calme": "calme"},
+}
+
+
+def test_x(live: Live) -> None:
+    service = live("x", posts_per_subject="1000", **X)
+    landing = land("x")
+    assert landing.origin == "reel"
+    assert landing.warnings == ["tweets : colonne inconnue, non reprise : « author_id »"]
+    assert query(
+        "select id, username, departement_code, followers_count, post_count from raw_x.users"
+        " order by 1"
+    ) == [
+        ("11", "demo_gend_29", "29", 1200, 340),
+        ("12", "demo_gend_fr", None, 90000, 5000),
+    ]
+    assert query("select sujet, hour(start_at), post_count from raw_x.tweet_counts order by 2") == [
+        ("crue", 0, 12),
+        ("crue", 1, 0),
+    ]
+    assert query(
+        "select id, created_at at time zone 'UTC', text, repost_count, like_count, impression_count"
+        " from raw_x.tweets order by 1"
+    ) == [
+        ("1460323737035677600", datetime(2026, 3, 1, 7), "La crue baisse", 2, 9, 310),
+        (
+            "1460323737035677698",
+            datetime(2026, 3, 1, 8, 0, 5),
+            "L'eau monte, appelez le [telephone] ou [compte], merci @Gendarmerie",
+            7,
+            38,
+            2510,
+        ),
+    ]
+    assert set_aside() == [
+        ("tweets", "like_count", "n’est pas un nombre entier"),
+        ("tweets", "repost_count", "valeur obligatoire absente"),
+    ]
+    assert "2244994945" not in everything("x")
+    # Who wrote is not even asked; what is too old for X neither.
+    search = "/2/tweets/search/recent"
+    assert set(service.parameters(search, "tweet.fields")) == {"created_at,lang,public_metrics"}
+    assert set(service.parameters(search, "expansions")) == {None}
+    oldest = datetime.now(UTC) - timedelta(days=7)
+    for since in service.parameters(search, "since_id"):
+        assert since is not None
+        assert (int(since) >> 22) + 1_288_834_974_657 > oldest.timestamp() * 1000
+    assert {headers["authorization"] for _, _, headers in service.asked} == {"Bearer clé"}
+    again = land("x")
+    assert again.total("new") == 0
+    assert not again.tables["tweets"].changed
+
+
+def test_x_stops_paying_at_the_bound(live: Live) -> None:
+    service = live("x", posts_per_subject="100", **X)
+    land("x")
+    assert service.parameters("/2/tweets/search/recent", "next_token") == [None, None]
+
+
+@pytest.mark.parametrize("source", ["x"])
+def test_a_refused_key_is_said_in_plain_words(live: Live, source: str) -> None:
+    service = live(source, posts_per_subject="1", **X)
+    service.answers = [{**answer, "status": 401} for answer in service.answers]
+    with pytest.raises(LandingError, match="clé refusée") as caught:
+        land(source)
+    assert not caught.value.transient
+
+
+# --- the real services ----------------------------------------------------------------------------
+
+
+@pytest.mark.live
+@pytest.mark.parametrize(
+    ("source", "key"),
+    [("x", "SOURCES__X__TOKEN")],
+)
+def test_the_real_service(data: Path, source: str, key: str, monkeypatch: Any) -> None:
+    if not os.environ.get(key):
+        pytest.skip(f"{key} is not in the environment")
+    monkeypatch.setenv(f"SOURCES__{source.upper()}__LIVE", "true")
+    landing = land(source)
+    assert landing.origin == "reel"
+    assert landing.total("read") > 0
+    assert landing.total("quarantined") == 0
