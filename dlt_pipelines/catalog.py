@@ -31,6 +31,7 @@ from dlt_pipelines.door import Door
 from dlt_pipelines.sources import (
     facebook,
     geographie,
+    instagram,
     ma_gendarmerie,
     perceval,
     pre_plainte,
@@ -200,6 +201,20 @@ CATALOG: dict[str, Source] = {
             has_api=True,
             reach=timedelta(days=730),
             look_back=timedelta(days=7),  # Meta settles its figures late, reactions come for days
+        ),
+        Source(
+            name="instagram",
+            label="Instagram",
+            pillar="visibilite",
+            declare=instagram.instagram,
+            tables=("accounts", "insights"),
+            max_age=timedelta(days=3),
+            licence="Conditions d’utilisation de la plateforme Meta",
+            url="https://developers.facebook.com/docs/instagram-platform",
+            has_api=True,
+            keeps_history=False,
+            reach=timedelta(days=30),
+            look_back=timedelta(days=4),  # Meta settles its figures within 48 hours
         ),
         Source(
             name="ssmsi",

@@ -275,6 +275,7 @@ SERVICES: dict[str, type[Service]] = {
     "services_publics_plus": ServicesPublicsPlus,
     "x": x.X,
     "facebook": meta.Facebook,
+    "instagram": meta.Instagram,
 }
 """Source → the service that plays it."""
 

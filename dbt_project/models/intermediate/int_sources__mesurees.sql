@@ -11,6 +11,8 @@
     ('x', 'stg_x__publications', jour_paris('publie_at')),
     ('facebook', 'stg_facebook__comptes', 'jour'),
     ('facebook', 'stg_facebook__publications', jour_paris('publie_at')),
+    ('instagram', 'stg_instagram__comptes', 'jour'),
+    ('instagram', 'stg_instagram__portees', 'jour'),
     ('ssmsi', 'stg_ssmsi__delinquance', 'make_date(annee, 12, 31)'),
     ('structures', 'stg_structures__structures', 'cast(null as date)'),
     ('geographie', 'stg_geographie__communes', 'cast(null as date)'),
