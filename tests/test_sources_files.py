@@ -35,7 +35,7 @@ def set_aside(source: str) -> list[tuple]:
     )
 
 
-@pytest.mark.parametrize("source", ["ma_gendarmerie", "pre_plainte"])
+@pytest.mark.parametrize("source", ["ma_gendarmerie", "pre_plainte", "signalements_agreges"])
 def test_the_sandbox_lands_once_and_whole(data: Path, source: str) -> None:
     first, second = land(source), land(source)
     assert first.origin == "bac_a_sable"
@@ -144,3 +144,46 @@ def test_an_export_with_its_header_or_too_few_columns(data: Path) -> None:
     assert landing.total("new") == 5
     ((name, reason),) = landing.files_refused
     assert (name, "3 colonnes au lieu de 6" in reason) == ("court.csv", True)
+
+
+# --- signalements_agreges -------------------------------------------------------------------------
+
+
+def test_signalements_agreges(data: Path) -> None:
+    drop(data, "signalements_agreges", "signalements_agreges.csv")
+    landing = land("signalements_agreges")
+    assert (landing.total("read"), landing.total("new"), landing.warnings) == (16, 6, [])
+    assert query(
+        "select service, grain, periode, departement, public, menace, nombre, consultations"
+        " from raw_signalements_agreges.releves order by _ligne"
+    ) == [
+        ("plainte_en_ligne", "jour", "2024-11-03", "01", "tous", "Atteinte aux biens", 31, None),
+        ("plainte_en_ligne", "jour", "2024-11-03", "2A", "tous", "Atteinte aux biens", 4, None),
+        ("thesee", "mois", "2024-03", "00", "particulier", "Faux site de vente", 2275, None),
+        ("17cyber", "mois", "2024-12", "00", "entreprise", "Rançongiciel", 180, 5400),
+        ("cybermalveillance", "annee", "2024", "00", "particulier", "Hameçonnage", 64000, 1900000),
+        (
+            *("cybermalveillance", "annee", "2024", "00", "entreprise", "Violation de données"),
+            *(None, 706000),
+        ),
+    ]
+    other_grain = "ne correspond pas au grain annoncé"
+    assert set_aside("signalements_agreges") == [
+        (8, "periode", other_grain),
+        (9, "periode", other_grain),
+        (10, "periode", other_grain),
+        (11, "periode", other_grain),
+        (12, "grain", "n’est ni jour, ni mois, ni annee"),
+        (13, "service", "n’est pas un service connu"),
+        (14, "departement", "valeur obligatoire absente"),
+        (15, "departement", "n’est pas un code de département connu"),
+        (16, "nombre", "ni nombre ni consultations"),
+        (17, "nombre", "inférieur au minimum (0)"),
+    ]
+    # A corrected figure replaces the one told before.
+    head, *_, total = (FROZEN / "signalements_agreges.csv").read_text().splitlines()[:4]
+    drop(data, "signalements_agreges", "rectificatif.csv", f"{head}\n{total.replace('275', '300')}")
+    assert land("signalements_agreges").total("changed") == 1
+    assert query(
+        "select nombre from raw_signalements_agreges.releves where service = 'thesee'"
+    ) == [(2300,)]

@@ -1,6 +1,14 @@
 -- What our transformations add up to, against what was received: any difference is ours.
 {{ config(meta={'dagster': {'ref': {'name': 'fct_avis'}}}) }}
 
+{% set releves_du_jour -%}
+    (
+        select coalesce(sum(nombre), 0)
+        from {{ source('signalements_agreges', 'releves') }}
+        where grain = 'jour'
+    )
+{%- endset %}
+
 with totaux as (
     select
         'avis' as objet,
@@ -20,7 +28,8 @@ with totaux as (
     select
         'signalements' as objet,
         (select coalesce(sum(count), 0) from {{ source('perceval', 'nb_report_day') }})
-        + (select count(*) from {{ source('pre_plainte', 'declarations') }}) as recu,
+        + (select count(*) from {{ source('pre_plainte', 'declarations') }})
+        + {{ releves_du_jour }} as recu,
         (select sum(signalements_count) from {{ ref('fct_signalements') }}) as publie
     union all
     select
@@ -32,7 +41,8 @@ with totaux as (
     select
         'signalements par departement' as objet,
         (select coalesce(sum(count), 0) from {{ source('perceval', 'dpt_report_month') }})
-        + (select count(*) from {{ source('pre_plainte', 'declarations') }}) as recu,
+        + (select count(*) from {{ source('pre_plainte', 'declarations') }})
+        + {{ releves_du_jour }} as recu,
         (select sum(signalements_count) from {{ ref('fct_signalements__departements') }})
             as publie
     union all
@@ -44,8 +54,14 @@ with totaux as (
     select
         'signalements par mois' as objet,
         (select coalesce(sum(count), 0) from {{ source('perceval', 'nb_report_day') }})
-        + (select count(*) from {{ source('pre_plainte', 'declarations') }}) as recu,
+        + (select count(*) from {{ source('pre_plainte', 'declarations') }})
+        + {{ releves_du_jour }} as recu,
         (select sum(jours_count) from {{ ref('fct_signalements__totaux') }}) as publie
+    union all
+    select
+        'releves' as objet,
+        (select sum(nombre) from {{ source('signalements_agreges', 'releves') }}) as recu,
+        (select sum(signalements_count) from {{ ref('fct_signalements__services') }}) as publie
     union all
     select
         'contacts' as objet,

@@ -54,6 +54,11 @@ def _pre_plainte(world: World, folder: Path) -> Path:
     return _export(world, "pre_plainte", "pre_plaintes", folder / "ppel-demonstration.csv", ",")
 
 
+def _signalements_agreges(world: World, folder: Path) -> Path:
+    path = folder / "signalements-demonstration.csv"
+    return _export(world, "signalements_agreges", "releves", path, ";")
+
+
 def _export(
     world: World, script: str, table: str, path: Path, delimiter: str, header: bool = True
 ) -> Path:
@@ -172,6 +177,7 @@ DROPS: dict[str, Callable[[World, Path], Path]] = {
     "ma_gendarmerie": _ma_gendarmerie,
     "perceval": _perceval,
     "pre_plainte": _pre_plainte,
+    "signalements_agreges": _signalements_agreges,
     "ssmsi": _ssmsi,
     "structures": _structures,
 }

@@ -10,6 +10,11 @@ declarations as (
     select * from {{ ref('stg_pre_plainte__declarations') }}
 ),
 
+releves as (
+    select * from {{ ref('int_signalements__releves') }}
+    where grain = 'jour'
+),
+
 departements as (
     select * from {{ ref('stg_geographie__departements') }}
 ),
@@ -36,6 +41,17 @@ recus as (
         null as montant_eur,
         origine
     from declarations
+    union all
+    select
+        source,
+        menace,
+        debut_le as jour,
+        departement_code,
+        signalements_count,
+        null as montant_eur,
+        origine
+    from releves
+    where signalements_count is not null
 )
 
 -- A code that is no département still counts in the totals, under no département.

@@ -6,6 +6,7 @@
     ('perceval', 'stg_perceval__signalements_ages', 'mois'),
     ('ma_gendarmerie', 'stg_ma_gendarmerie__contacts', jour_paris('contact_at')),
     ('pre_plainte', 'stg_pre_plainte__declarations', jour_paris('debut_at')),
+    ('signalements_agreges', 'stg_signalements_agreges__releves', 'debut_le'),
     ('x', 'stg_x__comptes', 'jour'),
     ('x', 'stg_x__volumes', jour_paris('debut_at')),
     ('x', 'stg_x__publications', jour_paris('publie_at')),
