@@ -32,6 +32,7 @@ from dlt_pipelines.sources import (
     facebook,
     geographie,
     instagram,
+    jedonnemonavis,
     ma_gendarmerie,
     perceval,
     pre_plainte,
@@ -141,6 +142,20 @@ CATALOG: dict[str, Source] = {
             reads="csv",
             has_api=True,
             look_back=timedelta(days=90),  # an answer changes a row long after its publication
+        ),
+        Source(
+            name="jedonnemonavis",
+            label="Je donne mon avis",
+            pillar="perception",
+            declare=jedonnemonavis.jedonnemonavis,
+            tables=("avis", "services", "statistiques"),
+            max_age=timedelta(days=3),
+            licence="Usage interne",
+            url="https://jedonnemonavis.numerique.gouv.fr",
+            reads="csv",
+            has_api=True,
+            look_back=timedelta(days=35),  # a review may be deleted long after it was written
+            windows={"statistiques": "date"},
         ),
         Source(
             name="perceval",
@@ -507,10 +522,13 @@ def _opened(source: Source, folder: Path, origin: str, past: _Past, report: Repo
         else:
             way.files.append(file)
     if source.reads == "csv":
-        way.asks = [partial(source.declare, pages=file.pages()) for file in way.files]
+        way.asks = [
+            partial(source.declare, **_nothing(source) | {"pages": file.pages()})
+            for file in way.files
+        ]
     elif way.files:
         documents = [(file.name, file.document) for file in way.files]
-        way.asks = [partial(source.declare, documents=documents)]
+        way.asks = [partial(source.declare, **_nothing(source) | {"documents": documents})]
     return way
 
 
@@ -612,7 +630,8 @@ def _protected(door: Door, way: _Way, report: Report) -> DltResource:
     """Return the dlt resource of one table: what the asks yield, once through the door."""
 
     def rows() -> Iterator[Any]:
-        yield dlt.mark.materialize_table_schema()
+        # An empty table of Arrow, and not dlt's mark: the table is then the one that rows fill.
+        yield door.empty()
         pages = (page for ask in way.asks for page in _pages(ask().resources[door.table]))
         for admitted in door.admit(pages):
             report(f"{door.table} : {door.tally.read:,} lignes lues".replace(",", " "))
@@ -813,6 +832,8 @@ def _explained(source: Source, error: Exception) -> LandingError:
             f"{say}réglage absent. Le donner par la variable d’environnement {key} "
             "ou dans dlt_pipelines/.dlt/secrets.toml."
         )
+    if type(cause) is LookupError:  # the word of a source that does not find what it expects
+        return LandingError(f"{say}{cause}.")
     if isinstance(cause, polite.TimeBudgetError):
         return LandingError(
             f"{say}{cause} ; le service demande d’attendre. La prochaine prise reprendra ici.",

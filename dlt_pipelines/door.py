@@ -45,6 +45,12 @@ _WHERE = ("_fichier", "_ligne")
 _INTEGER = r"^[+-]?\d{1,18}([.,]0+)?$"
 # COG codes of départements and overseas collectivities; whatever else is kept as it was received.
 _DEPARTEMENT = r"^(0[1-9]|[1-8]\d|9[0-5]|2[AB]|97[1-8]|98[4-9])$"
+_ARROW = {
+    "bigint": pa.int64(),
+    "double": pa.float64(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us", "UTC"),
+}
 _CLOCKS = ("%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%d/%m/%Y")
 
 
@@ -237,6 +243,12 @@ class Door:
                 f"insert into known select {self._key_hash}, hash(_empreinte) from landed"
             )
             self.memory.unregister("landed")
+
+    def empty(self) -> pa.Table:
+        """Return no row of what `admit` yields."""
+        nothing = {name: pa.array([], pa.string()) for name in ("_fichier", "_empreinte")}
+        typed = {c.name: pa.array([], _ARROW.get(c.data_type, pa.string())) for c in self.kept}
+        return pa.table(typed | nothing | {"_ligne": pa.array([], pa.int64())})
 
     def admit(self, pages: Iterable[Page]) -> Iterator[pa.Table]:
         """Yield the new and changed rows of `pages`, typed and protected, ready for dlt."""

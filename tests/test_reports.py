@@ -329,12 +329,13 @@ def test_a_page_opens_in_french_without_error_nor_request_outside(visit: Visit, 
 def test_home_compares_three_months_with_the_same_months_a_year_before(visit: Visit) -> None:
     visit.open("")
     assert visit.page.locator("[data-chiffre]").count() == 9
-    last = "(select max(jour) from marts.fct_avis)"
+    avis = "(from marts.fct_avis where source = 'services_publics_plus')"
+    last = f"(select max(jour) from {avis})"
     (present,) = visit.world.sql(
-        f"select count(*) from marts.fct_avis where jour > {last} - interval 3 month"
+        f"select count(*) from {avis} where jour > {last} - interval 3 month"
     )
     (before,) = visit.world.sql(
-        f"select count(*) from marts.fct_avis where jour > {last} - interval 15 month"
+        f"select count(*) from {avis} where jour > {last} - interval 15 month"
         f" and jour <= {last} - interval 12 month"
     )
     visit.expect_figure("Avis publiés", present)
@@ -360,13 +361,14 @@ def test_home_compares_three_months_with_the_same_months_a_year_before(visit: Vi
 @pytest.mark.browser
 def test_perception_shows_the_published_counts_and_its_filters_compose(visit: Visit) -> None:
     visit.open("perception/")
+    avis = "(from marts.fct_avis where source = 'services_publics_plus')"
 
     def expect_counts(where: str) -> None:
         total, positive, neutral, negative, answered = visit.world.sql(
             "select count(*), count(*) filter (where ressenti = 'positif'),"
             " count(*) filter (where ressenti = 'neutre'),"
             " count(*) filter (where ressenti = 'negatif'), avg(is_repondu::integer)"
-            f" from marts.fct_avis where {where}"
+            f" from {avis} where {where}"
         )
         visit.expect_figure("Avis publiés", total)
         visit.expect_figure("Positifs", positive)
@@ -375,13 +377,13 @@ def test_perception_shows_the_published_counts_and_its_filters_compose(visit: Vi
         visit.expect_figure("Avis qui ont reçu une réponse", _percent(float(str(answered))))
 
     expect_counts("true")
-    (dated,) = visit.world.sql("select count(delai_reponse_jours) from marts.fct_avis")
+    (dated,) = visit.world.sql(f"select count(delai_reponse_jours) from {avis}")
     if dated:
-        (mean,) = visit.world.sql("select round(avg(delai_reponse_jours), 1) from marts.fct_avis")
+        (mean,) = visit.world.sql(f"select round(avg(delai_reponse_jours), 1) from {avis}")
         visit.expect_figure("Délai moyen de réponse", str(mean).replace(".", ","))
     visit.page.get_by_label("Périmètre").select_option(label="Périmètre Gendarmerie")
     expect_counts("is_perimetre_gendarmerie")
-    (year,) = visit.world.sql("select max(year(jour)) from marts.fct_avis")
+    (year,) = visit.world.sql(f"select max(year(jour)) from {avis}")
     visit.page.get_by_label("Période").select_option(label=f"Année {year}")
     expect_counts(f"is_perimetre_gendarmerie and year(jour) = {year}")
     assert visit.faults == []
@@ -443,11 +445,10 @@ def test_the_map_follows_its_measure_and_the_keyboard(visit: Visit) -> None:
         )
 
     page.get_by_label("Mesure").select_option(value="avis")
-    (count,) = visit.world.sql("select count(*) from marts.fct_avis where departement_code = '59'")
+    avis = "(from marts.fct_avis where source = 'services_publics_plus')"
+    (count,) = visit.world.sql(f"select count(*) from {avis} where departement_code = '59'")
     expect_department("59", _french(count))
-    (unplaced,) = visit.world.sql(
-        "select count(*) from marts.fct_avis where departement_code is null"
-    )
+    (unplaced,) = visit.world.sql(f"select count(*) from {avis} where departement_code is null")
     visit.expect_figure("Sans département connu", unplaced)
 
     page.get_by_label("Mesure").select_option(value="delinquance")

@@ -1,8 +1,16 @@
-{#- A word that nobody knows becomes null, and assert_every_polarity_is_understood fails. -#}
+{#- Words of Services Publics+, intentions and marks of Je donne mon avis. One that nobody knows
+    becomes null, and assert_every_polarity_is_understood fails. -#}
 {% macro polarite(mot) -%}
-    case {{ mot }}
-        when 'Positif' then 'positif' when 'Neutre' then 'neutre' when 'Négatif' then 'negatif'
+    case
+        when {{ mot }} in ('Positif', 'Très bien', 'very_good', 'good', '5', '4') then 'positif'
+        when {{ mot }} in ('Neutre', 'Moyen', 'medium', '3') then 'neutre'
+        when {{ mot }} in ('Négatif', 'Pas bien', 'very_bad', 'bad', '2', '1') then 'negatif'
     end
+{%- endmacro %}
+
+{#- A title as the name of an export of Je donne mon avis writes it. -#}
+{% macro nom_d_export(titre) -%}
+    regexp_replace({{ titre }}, '[^A-Za-z0-9-]+', '_', 'g')
 {%- endmacro %}
 
 {% macro mois(jour) -%}

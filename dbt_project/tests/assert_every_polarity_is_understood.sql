@@ -1,8 +1,22 @@
 -- A word received that the vocabulary does not know would otherwise vanish as « no answer ».
 {{ config(meta={'dagster': {'ref': {'name': 'fct_avis'}}}) }}
 
-with recus as (
+{% set questions = {
+    'services_publics_plus': [
+        'ressenti', 'accessibilite', 'information', 'relation', 'reactivite', 'simplicite',
+    ],
+    'jedonnemonavis': ['ressenti', 'information'],
+} %}
+
+with services_publics_plus as (
     select * from {{ ref('stg_services_publics_plus__experiences') }}
+),
+
+jedonnemonavis as (
+    select
+        satisfaction as ressenti,
+        comprehension as information
+    from {{ ref('stg_jedonnemonavis__avis') }}
 ),
 
 compris as (
@@ -10,18 +24,25 @@ compris as (
 ),
 
 comptes as (
-    {% for question in [
-        'ressenti', 'accessibilite', 'information', 'relation', 'reactivite', 'simplicite',
-    ] %}
-        select
-            '{{ question }}' as question,
-            (select count({{ question }}) from recus) as recus_count,
-            (select count({{ question }}) from compris) as compris_count
-        {% if not loop.last %}union all{% endif %}
+    {% for source, asked in questions.items() %}
+        {% set last_source = loop.last %}
+        {% for question in asked %}
+            select
+                '{{ source }}' as source,
+                '{{ question }}' as question,
+                (select count({{ question }}) from {{ source }}) as recus_count,
+                (
+                    select count({{ question }})
+                    from compris
+                    where source = '{{ source }}'
+                ) as compris_count
+            {% if not (loop.last and last_source) %}union all{% endif %}
+        {% endfor %}
     {% endfor %}
 )
 
 select
+    source,
     question,
     recus_count,
     compris_count

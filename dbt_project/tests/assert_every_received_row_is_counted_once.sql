@@ -12,7 +12,8 @@
 with totaux as (
     select
         'avis' as objet,
-        (select count(*) from {{ source('services_publics_plus', 'experiences') }}) as recu,
+        (select count(*) from {{ source('services_publics_plus', 'experiences') }})
+        + (select count(*) from {{ source('jedonnemonavis', 'avis') }}) as recu,
         (select count(*) from {{ ref('fct_avis') }}) as publie
     union all
     select
@@ -22,6 +23,11 @@ with totaux as (
                 count(ressenti) + count(accessibilite) + count(information_explication)
                 + count(relation) + count(reactivite) + count(simplicite_complexite)
             from {{ source('services_publics_plus', 'experiences') }}
+        )
+        + (
+            select coalesce(sum(count), 0)
+            from {{ source('jedonnemonavis', 'statistiques') }}
+            where category != 'contact_tried'
         ) as recu,
         (select sum(avis_count) from {{ ref('fct_satisfaction') }}) as publie
     union all

@@ -10,6 +10,7 @@ from typing import Any
 
 from pyarrow.csv import WriteOptions, write_csv
 
+from dlt_pipelines.sandbox import jedonnemonavis
 from dlt_pipelines.sandbox.story import SandboxError, World, departements
 from dlt_pipelines.sandbox.structures import GENDARMERIE, structures
 from dlt_pipelines.sandbox.tables import connect
@@ -174,6 +175,7 @@ def _write_csv(
 
 
 DROPS: dict[str, Callable[[World, Path], Path]] = {
+    "jedonnemonavis": jedonnemonavis.export,
     "ma_gendarmerie": _ma_gendarmerie,
     "perceval": _perceval,
     "pre_plainte": _pre_plainte,

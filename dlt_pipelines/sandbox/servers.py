@@ -25,6 +25,7 @@ from starlette.types import ASGIApp
 from dlt_pipelines import stores
 from dlt_pipelines.sandbox import meta, x
 from dlt_pipelines.sandbox.faults import Faults, Faulty
+from dlt_pipelines.sandbox.jedonnemonavis import JeDonneMonAvis
 from dlt_pipelines.sandbox.service import Refusal, Service, instant_of
 from dlt_pipelines.sandbox.story import SandboxError, World, departements
 from dlt_pipelines.sandbox.tables import connect
@@ -272,6 +273,7 @@ def _sql(clause: str) -> str:
 
 
 SERVICES: dict[str, type[Service]] = {
+    "jedonnemonavis": JeDonneMonAvis,
     "services_publics_plus": ServicesPublicsPlus,
     "x": x.X,
     "facebook": meta.Facebook,

@@ -1,4 +1,20 @@
-with experiences as (
+-- Je donne mon avis: those whose export somebody dropped; their counts come from its API.
+with exportes as (
+    select
+        *,
+        coalesce(cree_at, cast(cree_le as timestamp)) as publie_at
+    from {{ ref('stg_jedonnemonavis__avis') }}
+),
+
+demarches as (
+    select
+        {{ nom_d_export('demarche_label') }} as demarche_code,
+        min(demarche_label) as demarche_label
+    from {{ ref('stg_jedonnemonavis__demarches') }}
+    group by {{ nom_d_export('demarche_label') }}
+),
+
+experiences as (
     select
         *,
         'services_publics_plus:' || experience_id as avis_id,
@@ -64,6 +80,37 @@ concernes as (
         or structures_citees.libelle is not null
 )
 
+select
+    'jedonnemonavis:' || exportes.avis_id || '/' || exportes.cree_le as avis_id,
+    'jedonnemonavis' as source,
+    exportes.publie_at,
+    {{ jour_paris('exportes.publie_at') }} as jour,
+    null as titre,
+    exportes.texte,
+    coalesce(demarches.demarche_label, replace(exportes.demarche_code, '_', ' ')) as service_label,
+    null as structure_id,
+    null as structure_label,
+    null as canaux,
+    null as poste_comme,
+    {{ polarite('exportes.satisfaction') }} as ressenti,
+    null as accessibilite,
+    {{ polarite('exportes.comprehension') }} as information,
+    null as relation,
+    null as reactivite,
+    null as simplicite,
+    -- The keys and the exports that reach us are those of our own procedures.
+    true as is_perimetre_gendarmerie,
+    -- Nobody can answer there.
+    null as is_repondu,
+    null as delai_reponse_jours,
+    null as departement_code,
+    'inconnu' as geo_precision,
+    null as pays,
+    exportes.origine
+from exportes
+left join demarches
+    on exportes.demarche_code = demarches.demarche_code
+union all
 select
     experiences.avis_id,
     'services_publics_plus' as source,

@@ -1,5 +1,8 @@
 {% set tables = [
     ('services_publics_plus', 'stg_services_publics_plus__experiences', jour_paris('publie_at')),
+    ('jedonnemonavis', 'stg_jedonnemonavis__avis', 'cree_le'),
+    ('jedonnemonavis', 'stg_jedonnemonavis__demarches', 'cast(null as date)'),
+    ('jedonnemonavis', 'stg_jedonnemonavis__reponses', 'jour'),
     ('perceval', 'stg_perceval__signalements_quotidiens', 'jour'),
     ('perceval', 'stg_perceval__montants_quotidiens', 'jour'),
     ('perceval', 'stg_perceval__signalements_departements', 'mois'),

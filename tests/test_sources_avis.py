@@ -1,0 +1,369 @@
+"""What users say: each service from a frozen answer to the store, and against its sandbox."""
+
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import requests
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from dlt_pipelines import catalog, sandbox, stores
+from dlt_pipelines.catalog import LandingError, land
+from dlt_pipelines.sandbox import TOKEN, World
+
+FROZEN = Path(__file__).parent / "frozen"
+JDMA = FROZEN / "jedonnemonavis.json"
+
+
+def query(sql: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(stores.raw(), read_only=True) as connection:
+        connection.execute("set timezone = 'UTC'")
+        return connection.execute(sql).fetchall()
+
+
+@contextmanager
+def listening(*routes: Route) -> Iterator[str]:
+    """Answer `routes` on 127.0.0.1, and yield the base URL."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(
+            uvicorn.Config(Starlette(routes=routes), log_level="error", lifespan="off")
+        )
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        while not server.started:
+            time.sleep(0.005)
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(timeout=10)
+
+
+@pytest.fixture
+def live(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Switch a source to a live service, with its settings."""
+
+    def switch(source: str, **settings: str) -> None:
+        for name, value in {"live": "true", **settings}.items():
+            monkeypatch.setenv(f"SOURCES__{source}__{name}".upper(), value)
+
+    return switch
+
+
+def ask_for_real(request: pytest.FixtureRequest, key: str | None) -> None:
+    """Skip unless the real services are asked for, and the key (a variable) is there."""
+    if "live" not in request.config.getoption("-m"):
+        pytest.skip("asked for by -m live only")
+    if key and key not in os.environ:
+        pytest.skip(f"no {key} in the environment")
+
+
+def drop(data: Path, source: str, *files: Path) -> None:
+    folder = data / "depot" / source
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        (folder / file.name).write_bytes(file.read_bytes())
+
+
+def play(monkeypatch: pytest.MonkeyPatch, end: date, size: float = 0.3) -> World:
+    """Let the sandbox's world end on `end`, two months after it began."""
+    world = World(date(2026, 1, 10), end, size=size)
+    monkeypatch.setattr(catalog.sandbox, "world", lambda: world)
+    return world
+
+
+# --- Je donne mon avis ----------------------------------------------------------------------------
+
+
+@contextmanager
+def jdma(answers: dict[str, Any]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Serve frozen answers; yield the URL and the bodies asked of the statistics."""
+    asked: list[dict[str, Any]] = []
+
+    async def statistics(request: Request) -> Response:
+        asked.append(json.loads(await request.body()))
+        # The frozen answer is that of March.
+        months = asked[-1]["start_date"] <= "2026-03-01" <= asked[-1]["end_date"]
+        return JSONResponse(answers["statistiques"] if months else {"data": []})
+
+    with listening(
+        Route("/services", lambda request: JSONResponse(answers["services"])),
+        Route("/statistiques", statistics, methods=["POST"]),
+    ) as url:
+        yield url, asked
+
+
+def frozen_jdma() -> dict[str, Any]:
+    answers: dict[str, Any] = json.loads(JDMA.read_text())
+    return answers
+
+
+def test_jdma_statistics_land_as_counted(
+    data: Path, live: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "EPOCH", date(2026, 2, 20))
+    with jdma(frozen_jdma()) as (url, asked):
+        live("jedonnemonavis", base_url=url, token="cle")
+        first, second = land("jedonnemonavis"), land("jedonnemonavis")
+    assert (first.origin, first.total("quarantined"), first.warnings) == ("reel", 1, [])
+    assert not second.changed
+    # Text and number name one product; one item id has two meanings, apart by their question; the
+    # count that is a word is set aside; the sums of `children` are nowhere.
+    assert query(
+        "select product_id, form_id, date, category, intention, label, count"
+        " from raw_jedonnemonavis.statistiques order by all"
+    ) == [
+        ("123", "456", date(2026, 3, 1), *row)
+        for row in (
+            ("contact_reached", "good", "Oui", 5),
+            ("contact_tried", "good", "Je n’ai pas eu besoin d’aide", 70),
+            ("contact_tried", "neutral", "Par téléphone avec l’administration", 9),
+            ("satisfaction", "good", "Très bien", 81),
+            ("satisfaction", "medium", "Moyen", 12),
+        )
+    ] + [("123", "undefined", date(2026, 3, 1), "satisfaction", "good", "Très bien", 2)]
+    assert query("select id, title from raw_jedonnemonavis.services order by 1") == [
+        ("123", "Signaler une fraude (invention)"),
+        ("124", "Déposer une plainte (invention)"),
+    ]
+    assert query("select colonne, motif from quarantaine.lignes") == [
+        ("count", "n’est pas un nombre entier")
+    ]
+    # Whole months, both ends included, and no question left to the default.
+    assert [(body["start_date"], body["end_date"]) for body in asked[:2]] == [
+        ("2026-02-20", "2026-02-28"),
+        ("2026-03-01", "2026-03-31"),
+    ]
+    assert {tuple(body["product_ids"]) for body in asked} == {(123, 124)}
+    assert {body["interval"] for body in asked} == {"day"}
+    assert {"contact_reached", "contact_satisfaction"} <= set(asked[0]["field_codes"])
+
+
+def test_jdma_window_replaces_what_the_service_no_longer_tells(
+    data: Path, live: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    today = datetime.now(catalog.PARIS).date()
+    monkeypatch.setattr(catalog, "EPOCH", today - timedelta(days=60))
+
+    def told(*days: int) -> dict[str, Any]:
+        answers = frozen_jdma()
+        form = answers["statistiques"]["data"][0]["forms"][0]
+        interval = form["intervals"][0]
+        interval["data"] = interval["data"][:1]
+        interval["data"][0]["number_hits"] = interval["data"][0]["number_hits"][:1]
+        form["intervals"] = [
+            {**interval, "date": f"{today - timedelta(days=age)}T00:00:00.000Z"} for age in days
+        ]
+        del answers["statistiques"]["data"][0]["forms"][1:]
+        return answers
+
+    def land_told(*days: int) -> catalog.Landing:
+        answers = told(*days)
+
+        async def statistics(request: Request) -> Response:
+            body = json.loads(await request.body())
+            kept = json.loads(json.dumps(answers["statistiques"]))
+            form = kept["data"][0]["forms"][0]
+            form["intervals"] = [
+                interval
+                for interval in form["intervals"]
+                if body["start_date"] <= interval["date"][:10] <= body["end_date"]
+            ]
+            return JSONResponse(kept)
+
+        with listening(
+            Route("/services", lambda request: JSONResponse(answers["services"])),
+            Route("/statistiques", statistics, methods=["POST"]),
+        ) as url:
+            live("jedonnemonavis", base_url=url, token="cle")
+            return land("jedonnemonavis")
+
+    assert land_told(1, 30, 50).total("new") == 5  # three days, two services
+    landing = land_told(1)
+    # Thirty days ago lies within the 35 that are read again; fifty days ago was not asked.
+    assert (landing.total("deleted"), landing.changed) == (1, True)
+    assert query("select date from raw_jedonnemonavis.statistiques order by 1") == [
+        (today - timedelta(days=50),),
+        (today - timedelta(days=1),),
+    ]
+
+
+def test_jdma_renamed_field_is_reported_and_an_unknown_one_too(
+    data: Path, live: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "EPOCH", date(2026, 3, 1))
+    answers = frozen_jdma()
+    product = answers["statistiques"]["data"][0]
+    product["nom"] = product.pop("product_name")
+    with jdma(answers) as (url, _):
+        live("jedonnemonavis", base_url=url, token="cle")
+        landing = land("jedonnemonavis")
+    assert landing.warnings == ["statistiques : colonne inconnue, non reprise : « nom »"]
+    assert landing.tables["statistiques"].new == 6
+
+
+@pytest.mark.parametrize(
+    ("services", "said"),
+    [({"data": []}, "ne lit aucun des services demandés"), (None, "clé refusée")],
+)
+def test_jdma_without_a_service_to_read_deletes_nothing(
+    data: Path,
+    live: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    services: dict[str, Any] | None,
+    said: str,
+) -> None:
+    monkeypatch.setattr(catalog, "EPOCH", date(2026, 3, 1))
+    with jdma(frozen_jdma()) as (url, _):
+        live("jedonnemonavis", base_url=url, token="cle")
+        land("jedonnemonavis")
+    before = query("select count(*) from raw_jedonnemonavis.statistiques")
+    refusal = JSONResponse({"message": "Please provide a valid API key"}, 401)
+    with listening(
+        Route("/services", lambda request: JSONResponse(services) if services else refusal)
+    ) as url:
+        live("jedonnemonavis", base_url=url, token="perdue")
+        with pytest.raises(LandingError, match=said):
+            land("jedonnemonavis")
+    assert query("select count(*) from raw_jedonnemonavis.statistiques") == before
+
+
+def exported() -> list[tuple[Any, ...]]:
+    return query(
+        "select avis_id, cree_le, cree_at at time zone 'UTC', demarche, satisfaction,"
+        " comprehension, contact_reached, verbatim from raw_jedonnemonavis.avis order by 1, 2"
+    )
+
+
+def test_jdma_exports_of_both_kinds_land_protected(data: Path) -> None:
+    drop(data, "jedonnemonavis", *sorted(FROZEN.glob("[Aa]vis_*.csv")))
+    landing = land("jedonnemonavis")
+    assert (landing.origin, len(landing.files_taken), landing.warnings) == ("reel", 2, [])
+    fraud, complaint = "Signaler_une_fraude_invention_", "D_poser_une_plainte_invention_"
+    reached = "Par téléphone avec l’administration : Oui / Par e-mail avec l’administration : Non"
+    text = "Simple, rapide.\nAppelez-moi au [telephone]."
+    night, morning = datetime(2026, 3, 1, 23, 30), datetime(2026, 3, 2, 8, 0)
+    assert exported() == [
+        ("0000001", date(2018, 8, 1), None, complaint, "Très bien", None, None, None),
+        ("00bc614", date(2026, 3, 1), night, fraud, "Très bien", "5", reached, text),
+        ("00bc615", date(2026, 3, 2), morning, fraud, "Pas bien", "1", None, None),
+        ("bc614e", date(2024, 7, 3), None, complaint, "Moyen", "3", None, "Écrivez à [courriel]"),
+        ("bc6151", date(2024, 7, 4), None, complaint, "Pas bien", "4", None, "Rien"),
+    ]
+    assert query("select fichier[:4], ligne, colonne, motif from quarantaine.lignes") == [
+        ("avis", 4, "cree_le", "n’est pas une date lisible entre 1900 et 2100")
+    ]
+    columns = {name for (name,) in query(
+        "select column_name from duckdb_columns() where schema_name = 'raw_jedonnemonavis'"
+    )}  # fmt: skip
+    assert "contact_email" not in columns
+    for store in data.rglob("*"):
+        if store.is_file() and "depot" not in store.parts:
+            assert b"camille.invente" not in store.read_bytes(), store
+    assert not land("jedonnemonavis").changed
+
+
+def test_jdma_files_and_service_feed_their_tables_in_one_landing(
+    data: Path, live: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "EPOCH", date(2026, 3, 1))
+    drop(data, "jedonnemonavis", *FROZEN.glob("Avis_*.csv"))
+    with jdma(frozen_jdma()) as (url, _):
+        live("jedonnemonavis", base_url=url, token="cle")
+        landing = land("jedonnemonavis")
+    assert {table: counts.new for table, counts in landing.tables.items()} == {
+        "avis": 2,
+        "services": 2,
+        "statistiques": 6,
+    }
+    assert landing.cursor_to == f"{datetime.now(catalog.PARIS):%Y-%m-%d}"
+
+
+def test_jdma_sandbox_lands_once_and_forgets_what_was_taken_back(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play(monkeypatch, date(2026, 3, 1), size=1)
+    first, second = land("jedonnemonavis"), land("jedonnemonavis")
+    assert first.origin == "bac_a_sable"
+    assert (first.total("quarantined"), first.warnings) == (0, [])
+    assert first.tables["avis"].new > 100
+    assert not second.changed
+    counted = "select sum(count) from raw_jedonnemonavis.statistiques where date < '2026-03-01'"
+    ((before,),) = query(counted)
+    play(monkeypatch, date(2026, 3, 31), size=1)
+    land("jedonnemonavis")
+    ((after,),) = query(counted)
+    assert 0 < after < before
+
+
+def test_jdma_children_are_sums_over_the_whole_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(date(2026, 1, 1), date(2026, 2, 1))
+    with sandbox.serve(world) as url:
+        settings = sandbox.settings("jedonnemonavis", url)
+
+        def ask(**body: Any) -> requests.Response:
+            return requests.post(
+                f"{settings['base_url']}/statistiques",
+                headers={"Authorization": f"Bearer {TOKEN}"},
+                json={
+                    "start_date": "2026-01-01",
+                    "end_date": "2026-01-31",
+                    "product_ids": [901],
+                    "interval": "day",
+                    **body,
+                },
+                timeout=30,
+            )
+
+        def counts(answer: requests.Response, category: str) -> Iterator[dict[str, Any]]:
+            for product in answer.json()["data"]:
+                for form in product["forms"]:
+                    for interval in form["intervals"]:
+                        for question in interval["data"]:
+                            if question["category"] == category:
+                                yield from question["number_hits"]
+
+        parents = ask(field_codes=["contact_tried"])
+        asked = ask(field_codes=["contact_reached"])
+        for refused in ([], list(range(901, 912)), [1]):
+            assert ask(product_ids=refused).status_code == 400
+    told_by_children = sum(
+        own["count"]
+        for hit in counts(parents, "contact_tried")
+        for child in hit.get("children", ())
+        if child["category"] == "contact_reached"
+        for own in child["number_hits"]
+    )
+    true = sum(hit["count"] for hit in counts(asked, "contact_reached"))
+    # The whole month is told again each day: what is loaded comes from the question itself.
+    assert true > 0
+    assert told_by_children > 5 * true
+
+
+@pytest.mark.live
+def test_jdma_for_real(
+    data: Path,
+    live: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    ask_for_real(request, "SOURCES__JEDONNEMONAVIS__TOKEN")
+    monkeypatch.setattr(catalog, "EPOCH", date.today() - timedelta(days=7))
+    live("jedonnemonavis")
+    landing = land("jedonnemonavis")
+    assert (landing.origin, landing.warnings, landing.total("quarantined")) == ("reel", [], 0)
+    assert landing.tables["services"].new > 0
