@@ -29,11 +29,13 @@ from requests import RequestException
 from dlt_pipelines import depot, polite, registre, sandbox, stores
 from dlt_pipelines.door import Door
 from dlt_pipelines.sources import (
+    campagnes,
     facebook,
     geographie,
     instagram,
     jedonnemonavis,
     ma_gendarmerie,
+    moyens,
     perceval,
     pre_plainte,
     services_publics_plus,
@@ -190,6 +192,28 @@ CATALOG: dict[str, Source] = {
             max_age=timedelta(days=35),
             licence="Usage interne",
             url="https://www.service-public.fr/particuliers/vosdroits/F1435",
+            reads="csv",
+        ),
+        Source(
+            name="campagnes",
+            label="Campagnes de prévention",
+            pillar="actions",
+            declare=campagnes.campagnes,
+            tables=("campagnes",),
+            max_age=timedelta(days=120),
+            licence="Usage interne",
+            url="https://www.gendarmerie.interieur.gouv.fr",
+            reads="csv",
+        ),
+        Source(
+            name="moyens",
+            label="Moyens engagés",
+            pillar="actions",
+            declare=moyens.moyens,
+            tables=("moyens",),
+            max_age=timedelta(days=400),
+            licence="Usage interne",
+            url="https://www.gendarmerie.interieur.gouv.fr",
             reads="csv",
         ),
         Source(

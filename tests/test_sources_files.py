@@ -1,6 +1,6 @@
 """Sources that people or services hand over as files, each from a frozen export to the store."""
 
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import duckdb
@@ -35,11 +35,13 @@ def set_aside(source: str) -> list[tuple]:
     )
 
 
-@pytest.mark.parametrize("source", ["ma_gendarmerie", "pre_plainte", "signalements_agreges"])
+@pytest.mark.parametrize(
+    "source", ["campagnes", "ma_gendarmerie", "moyens", "pre_plainte", "signalements_agreges"]
+)
 def test_the_sandbox_lands_once_and_whole(data: Path, source: str) -> None:
     first, second = land(source), land(source)
     assert first.origin == "bac_a_sable"
-    assert first.total("new") > 100
+    assert first.total("new") >= 4
     assert first.total("quarantined") == 0
     assert not second.changed
 
@@ -187,3 +189,52 @@ def test_signalements_agreges(data: Path) -> None:
     assert query(
         "select nombre from raw_signalements_agreges.releves where service = 'thesee'"
     ) == [(2300,)]
+
+
+# --- campagnes, moyens ----------------------------------------------------------------------------
+
+
+def test_campagnes(data: Path) -> None:
+    drop(data, "campagnes", "campagnes.csv")
+    landing = land("campagnes")
+    assert (landing.total("read"), landing.total("new"), landing.warnings) == (6, 2, [])
+    assert query(
+        "select campagne_id, debut, fin, theme, canal, departements, cout_eur"
+        " from raw_campagnes.campagnes order by 1"
+    ) == [
+        (
+            *("C1", date(2024, 3, 1), date(2024, 3, 31), "hameçonnage", "réseaux sociaux"),
+            *("29, 56", 1250.0),
+        ),
+        (
+            *("C2", date(2024, 6, 1), date(2024, 6, 1), "rodéos", "écoles (contact [telephone])"),
+            *("00", None),
+        ),
+    ]
+    assert set_aside("campagnes") == [
+        (4, "fin", "antérieure au début"),
+        (5, "departements", "n’est pas une liste de codes de départements"),
+        (6, "fin", "valeur obligatoire absente"),
+        (7, "cout_eur", "inférieur au minimum (0)"),
+    ]
+    assert not land("campagnes").changed
+
+
+def test_moyens(data: Path) -> None:
+    drop(data, "moyens", "moyens.csv")
+    landing = land("moyens")
+    assert (landing.total("read"), landing.total("new"), landing.warnings) == (6, 3, [])
+    assert query(
+        "select departement, periode, effectif, unites, budget_eur from raw_moyens.moyens"
+        " order by 1, 2"
+    ) == [
+        ("00", "2024", 98000, None, None),
+        ("01", "2024", 812, 41, 1250000.5),
+        ("2A", "2024-03", 310, None, None),
+    ]
+    assert set_aside("moyens") == [
+        (5, "periode", "n’est ni un mois ni une année"),
+        (6, "periode", "n’est ni un mois ni une année"),
+        (7, "effectif", "n’est pas un nombre entier"),
+    ]
+    assert not land("moyens").changed

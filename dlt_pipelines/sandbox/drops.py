@@ -11,7 +11,7 @@ from typing import Any
 from pyarrow.csv import WriteOptions, write_csv
 
 from dlt_pipelines.sandbox import jedonnemonavis
-from dlt_pipelines.sandbox.story import SandboxError, World, departements
+from dlt_pipelines.sandbox.story import SandboxError, World, departements, ledger
 from dlt_pipelines.sandbox.structures import GENDARMERIE, structures
 from dlt_pipelines.sandbox.tables import connect
 
@@ -58,6 +58,34 @@ def _pre_plainte(world: World, folder: Path) -> Path:
 def _signalements_agreges(world: World, folder: Path) -> Path:
     path = folder / "signalements-demonstration.csv"
     return _export(world, "signalements_agreges", "releves", path, ";")
+
+
+def _campagnes(world: World, folder: Path) -> Path:
+    rows = []
+    for event in ledger(world):
+        if event.kind != "prevention":
+            continue
+        draw = Random(f"{world.seed}/campagnes/{event.key}")  # noqa: S311 (a play, not a secret)
+        rows.append(
+            (
+                f"demo_{event.key}", event.start.date(), event.end.date(), "arnaques en ligne",
+                draw.choice(("réseaux sociaux", "interventions en mairie", "affichage")),
+                " ".join(event.departements), draw.randrange(4_000, 30_000, 500),
+            )
+        )  # fmt: skip
+    header = ("campagne_id", "debut", "fin", "theme", "canal", "departements", "cout_eur")
+    return _write_csv(folder / "campagnes-demonstration.csv", header, rows, "\r\n")
+
+
+def _moyens(world: World, folder: Path) -> Path:
+    rows = []
+    for year in range(world.start.year, world.end.year + 1):
+        for place in departements():
+            draw = Random(f"{world.seed}/moyens/{place.code}/{year}")  # noqa: S311
+            staff = round(place.population / 680 * draw.uniform(0.95, 1.05))
+            rows.append((place.code, year, staff, staff // 28 + 1, staff * draw.randrange(90, 110)))
+    header = ("departement", "periode", "effectif", "unites", "budget_eur")
+    return _write_csv(folder / "moyens-demonstration.csv", header, rows, "\r\n")
 
 
 def _export(
@@ -176,7 +204,9 @@ def _write_csv(
 
 DROPS: dict[str, Callable[[World, Path], Path]] = {
     "jedonnemonavis": jedonnemonavis.export,
+    "campagnes": _campagnes,
     "ma_gendarmerie": _ma_gendarmerie,
+    "moyens": _moyens,
     "perceval": _perceval,
     "pre_plainte": _pre_plainte,
     "signalements_agreges": _signalements_agreges,

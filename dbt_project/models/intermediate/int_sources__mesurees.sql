@@ -9,6 +9,8 @@
     ('perceval', 'stg_perceval__signalements_ages', 'mois'),
     ('ma_gendarmerie', 'stg_ma_gendarmerie__contacts', jour_paris('contact_at')),
     ('pre_plainte', 'stg_pre_plainte__declarations', jour_paris('debut_at')),
+    ('campagnes', 'stg_campagnes__campagnes', 'debut_le'),
+    ('moyens', 'stg_moyens__moyens', 'debut_le'),
     ('signalements_agreges', 'stg_signalements_agreges__releves', 'debut_le'),
     ('x', 'stg_x__comptes', 'jour'),
     ('x', 'stg_x__volumes', jour_paris('debut_at')),
