@@ -35,6 +35,7 @@ from dlt_pipelines.sources import (
     instagram,
     jedonnemonavis,
     ma_gendarmerie,
+    mastodon,
     moyens,
     perceval,
     pre_plainte,
@@ -239,6 +240,20 @@ CATALOG: dict[str, Source] = {
             has_api=True,
             keeps_history=False,
             look_back=timedelta(days=1),
+        ),
+        Source(
+            name="mastodon",
+            label="Mastodon",
+            pillar="visibilite",
+            declare=mastodon.mastodon,
+            tables=("accounts", "statuses", "trending_tags"),
+            max_age=timedelta(days=2),
+            licence="Conditions d’utilisation de chaque instance",
+            url="https://docs.joinmastodon.org/api/",
+            has_api=True,
+            keeps_history=False,
+            observed_every=timedelta(days=12),
+            look_back=timedelta(days=2),  # reposts and favourites come for days
         ),
         Source(
             name="facebook",

@@ -387,18 +387,20 @@ class Door:
         )
         self.memory.execute(
             "create or replace temp table ranked as select *,"
-            f" row_number() {last} as _rival, first_value(_contenu) {last} as _gardee"
+            f" row_number() {last} as _rival, first_value(_contenu) {last} as _gardee,"
+            f" first_value(_fichier) {last} as _derniere"
             f" from (select *, {_digest(values.values())} as _contenu from judged"
             " where len(reasons) = 0)"
         )
         rejects = self._run(
             "select _fichier as fichier, _ligne as ligne, unnest(reasons, recursive := true)"
             " from judged where len(reasons) > 0"
-            # The same row twice says nothing new; two that differ under one key are a conflict.
+            # The same row twice says nothing new, a later answer corrects an earlier one; two that
+            # differ under one key within one file or answer are a conflict.
             " union all by name select _fichier as fichier, _ligne as ligne,"
             f" '{self.key[0]}' as colonne, 'ligne entière' as classe_valeur,"
             " 'clé en double avec un autre contenu : la dernière ligne est gardée' as motif"
-            " from ranked where _rival > 1 and _contenu <> _gardee"
+            " from ranked where _rival > 1 and _contenu <> _gardee and _fichier = _derniere"
         ).to_pylist()
         for whence, _ in {(reject["fichier"], reject["ligne"]) for reject in rejects}:
             self.tally.by_whence[whence][1] += 1

@@ -18,6 +18,7 @@ from dlt_pipelines import stores
 from dlt_pipelines.catalog import LandingError, land
 
 FROZEN = Path(__file__).parent / "frozen"
+TODAY = f"{datetime.now(UTC):%Y-%m-%d}"  # services that tell of now are asked for yesterday on
 
 
 class Frozen:
@@ -61,7 +62,8 @@ class Frozen:
                 found = frozen.answer(
                     self.command, self.path, {k.lower(): v for k, v in self.headers.items()}
                 )
-                body = json.dumps(found["body"]).replace("{url}", frozen.url).encode()
+                text = json.dumps(found["body"]).replace("{today}", TODAY)
+                body = text.replace("{url}", frozen.url).encode()
                 self.send_response(found.get("status", 200))
                 self.send_header("Content-Length", str(len(body)))
                 for name, value in found.get("headers", {}).items():
@@ -96,9 +98,8 @@ def live(data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
         open_servers.append(server)
         for name, value in {"live": "true", **settings}.items():
             text = value if isinstance(value, str) else json.dumps(value)
-            monkeypatch.setenv(
-                f"SOURCES__{source.upper()}__{name.upper()}", text.replace("{url}", frozen.url)
-            )
+            text = text.replace("{url}", frozen.url).replace("{port}", frozen.url.rsplit(":")[-1])
+            monkeypatch.setenv(f"SOURCES__{source.upper()}__{name.upper()}", text)
         return frozen
 
     yield switch
@@ -122,7 +123,7 @@ def everything(source: str) -> str:
     return " ".join(str(query(f"from raw_{source}.{table}")) for (table,) in tables)
 
 
-@pytest.mark.parametrize("source", ["x"])
+@pytest.mark.parametrize("source", ["x", "mastodon"])
 def test_the_sandbox_lands_once_and_whole(data: Path, source: str) -> None:
     first, second = land(source), land(source)
     assert first.origin == "bac_a_sable"
@@ -199,9 +200,78 @@ def test_x_stops_paying_at_the_bound(live: Live) -> None:
     assert service.parameters("/2/tweets/search/recent", "next_token") == [None, None]
 
 
-@pytest.mark.parametrize("source", ["x"])
-def test_a_refused_key_is_said_in_plain_words(live: Live, source: str) -> None:
-    service = live(source, posts_per_subject="1", **X)
+# --- mastodon -------------------------------------------------------------------------------------
+
+MASTODON = {
+    "instances": ["{url}", "http://localhost:{port}/b"],
+    "accounts": [
+        {"acct": "gendarmerie@demo.example", "departement_code": "29"},
+        {"acct": "ferme@demo.example"},
+    ],
+    "subjects": {"inondation": ["crue", "inondation", "submersion"], "rumeur": ["jamaisvu"]},
+}
+
+
+def test_mastodon(live: Live) -> None:
+    service = live("mastodon", tokens={"127.0.0.1:{port}": "clé"}, **MASTODON)
+    landing = land("mastodon")
+    assert landing.origin == "reel"
+    assert landing.warnings == ["statuses : colonne inconnue, non reprise : « a_new_field »"]
+    assert query(
+        "select acct, display_name, departement_code, followers_count, statuses_count"
+        " from raw_mastodon.accounts"
+    ) == [("gendarmerie@demo.example", "Gendarmerie (inventée)", "29", 322930, 61323)]
+    day = datetime.fromisoformat(TODAY)
+    assert query(
+        "select sujet, created_at at time zone 'UTC', language, text, replies_count,"
+        " reblogs_count, favourites_count, quotes_count from raw_mastodon.statuses order by 2"
+    ) == [
+        ("inondation", day + timedelta(minutes=10), None, "Sans paragraphe", 0, 1, 0, None),
+        (
+            "inondation",
+            day + timedelta(minutes=20, seconds=33, milliseconds=901),
+            "fr",
+            "L'eau monte & [compte] reste\nau [telephone]\n\n#crue",
+            5,
+            6,
+            11,
+            2,
+        ),
+    ]
+    assert set_aside() == [
+        ("statuses", "reblogs_count", "n’est pas un nombre entier"),
+        ("statuses", "reblogs_count", "valeur obligatoire absente"),
+    ]
+    assert query(
+        "select instance, name, cast(day as text), uses, accounts from raw_mastodon.trending_tags"
+        " order by day"
+    ) == [
+        ("demo.example", "crue", "2026-02-28", 0, 0),
+        ("demo.example", "crue", "2026-03-01", 13, 10),
+    ]
+    # The link forgets the other hashtags, and the page that goes back before yesterday is the last.
+    timeline = "/api/v1/timelines/tag/crue"
+    assert service.parameters(timeline, "any[]") == ["inondation,submersion"] * 2
+    assert service.parameters(timeline, "max_id")[1] == "103270115826048975"
+    # Neither author, nor address, nor token where it is not its own.
+    assert "invente" not in everything("mastodon").replace("(inventée)", "")
+    sent = {
+        (path.startswith("/b/"), headers.get("authorization")) for path, _, headers in service.asked
+    }
+    assert sent == {(False, "Bearer clé"), (True, None)}
+    assert land("mastodon").total("new") == 0
+
+
+# --- what they share ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("source", "settings"), [("x", X | {"posts_per_subject": "1"}), ("mastodon", MASTODON)]
+)
+def test_a_refused_key_is_said_in_plain_words(
+    live: Live, source: str, settings: dict[str, Any]
+) -> None:
+    service = live(source, **settings)
     service.answers = [{**answer, "status": 401} for answer in service.answers]
     with pytest.raises(LandingError, match="clé refusée") as caught:
         land(source)
@@ -214,7 +284,7 @@ def test_a_refused_key_is_said_in_plain_words(live: Live, source: str) -> None:
 @pytest.mark.live
 @pytest.mark.parametrize(
     ("source", "key"),
-    [("x", "SOURCES__X__TOKEN")],
+    [("x", "SOURCES__X__TOKEN"), ("mastodon", "SOURCES__MASTODON__TOKENS")],
 )
 def test_the_real_service(data: Path, source: str, key: str, monkeypatch: Any) -> None:
     if not os.environ.get(key):

@@ -574,7 +574,11 @@ def test_the_laws_of_layers_bite(tmp_path: Path) -> None:
         "ref('int_volumes_sociaux__unioned')",
         "ref('fct_volumes_sociaux')",
     )
-    rewrite("intermediate/int_comptes__snapshots.sql", "stg_x__comptes", "fct_volumes_sociaux")
+    rewrite(
+        "intermediate/int_comptes__snapshots.sql",
+        "'stg_' ~ plateforme ~ '__comptes'",
+        "'fct_volumes_sociaux'",
+    )
     rewrite("marts/reference/_reference.yml", "Une ligne par région", "Les régions")
     rewrite("marts/reference/_reference.yml", "Nom de la région.", "")
     rewrite("marts/perception/_perception.yml", "data_tests: [unique]", "")

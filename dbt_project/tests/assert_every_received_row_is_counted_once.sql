@@ -81,17 +81,23 @@ with totaux as (
     union all
     select
         'comptes' as objet,
-        (select sum(followers_count) from {{ source('x', 'users') }}) as recu,
+        (select coalesce(sum(followers_count), 0) from {{ source('x', 'users') }})
+        + (select coalesce(sum(followers_count), 0) from {{ source('mastodon', 'accounts') }})
+        + (select coalesce(sum(page_follows), 0) from {{ source('facebook', 'page_insights') }})
+        + (select coalesce(sum(followers_count), 0) from {{ source('instagram', 'accounts') }})
+            as recu,
         (select sum(abonnes_count) from {{ ref('fct_comptes') }}) as publie
     union all
     select
         'messages par heure' as objet,
-        (select sum(post_count) from {{ source('x', 'tweet_counts') }}) as recu,
+        (select coalesce(sum(post_count), 0) from {{ source('x', 'tweet_counts') }})
+        + (select count(*) from {{ source('mastodon', 'statuses') }}) as recu,
         (select sum(messages_count) from {{ ref('fct_volumes_sociaux') }}) as publie
     union all
     select
         'messages par jour' as objet,
-        (select sum(post_count) from {{ source('x', 'tweet_counts') }}) as recu,
+        (select coalesce(sum(post_count), 0) from {{ source('x', 'tweet_counts') }})
+        + (select count(*) from {{ source('mastodon', 'statuses') }}) as recu,
         (select sum(messages_count) from {{ ref('fct_volumes_sociaux__quotidiens') }}) as publie
     union all
     select

@@ -23,7 +23,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 from dlt_pipelines import stores
-from dlt_pipelines.sandbox import meta, x
+from dlt_pipelines.sandbox import mastodon, meta, x
 from dlt_pipelines.sandbox.faults import Faults, Faulty
 from dlt_pipelines.sandbox.jedonnemonavis import JeDonneMonAvis
 from dlt_pipelines.sandbox.service import Refusal, Service, instant_of
@@ -276,6 +276,7 @@ SERVICES: dict[str, type[Service]] = {
     "jedonnemonavis": JeDonneMonAvis,
     "services_publics_plus": ServicesPublicsPlus,
     "x": x.X,
+    "mastodon": mastodon.Mastodon,
     "facebook": meta.Facebook,
     "instagram": meta.Instagram,
 }

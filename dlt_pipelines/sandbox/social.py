@@ -3,7 +3,7 @@
 import tomllib
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from math import exp, sqrt
@@ -96,6 +96,20 @@ def accounts() -> tuple[Account, ...]:
 
 # Posts on a network for one on X: the small ones are small enough to be read whole.
 SHARE = {"x": 1.0, "mastodon": 0.006, "bluesky": 0.009}
+
+
+# Accounts that the institution has there, and their followers for one on X.
+PRESENCE = {"mastodon": (4, 0.03), "bluesky": (6, 0.05), "youtube": (2, 0.2)}
+
+
+@lru_cache(maxsize=8)
+def presence(network: str) -> tuple[Account, ...]:
+    """Return the accounts of the institution on a network other than X."""
+    count, share = PRESENCE[network]
+    return tuple(
+        replace(account, followers=round(account.followers * share))
+        for account in accounts()[:count]
+    )
 
 
 @lru_cache(maxsize=65536)

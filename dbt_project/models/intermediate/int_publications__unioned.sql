@@ -1,20 +1,37 @@
-with x as (
-    select * from {{ ref('stg_x__publications') }}
-)
+{% set colonnes = {
+    'sujet': 'varchar',
+    'compte_id': 'varchar',
+    'langue': 'varchar',
+    'texte': 'varchar',
+    'vues_count': 'bigint',
+    'reponses_count': 'bigint',
+    'partages_count': 'bigint',
+    'appreciations_count': 'bigint',
+    'citations_count': 'bigint',
+} %}
+{# What each network calls otherwise, or does not tell (none). #}
+{% set ecarts = {
+    'x': {'compte_id': none},
+    'mastodon': {'compte_id': none, 'vues_count': none},
+    'facebook': {
+        'sujet': none,
+        'langue': none,
+        'vues_count': none,
+        'citations_count': none,
+        'appreciations_count': 'reactions_count',
+    },
+} %}
 
-select
-    'x' as plateforme,
-    publication_id,
-    sujet,
-    cast(null as varchar) as compte_id,
-    publie_at,
-    {{ jour_paris('publie_at') }} as jour,
-    langue,
-    texte,
-    vues_count,
-    reponses_count,
-    partages_count,
-    appreciations_count,
-    citations_count,
-    origine
-from x
+{% for plateforme, autres in ecarts.items() %}
+    select
+        '{{ plateforme }}' as plateforme,
+        publication_id,
+        publie_at,
+        {{ jour_paris('publie_at') }} as jour,
+        {% for colonne, type in colonnes.items() %}
+            {{ autres.get(colonne, colonne) or 'cast(null as ' ~ type ~ ')' }} as {{ colonne }},
+        {% endfor %}
+        origine
+    from {{ ref('stg_' ~ plateforme ~ '__publications') }}
+    {% if not loop.last %}union all{% endif %}
+{% endfor %}

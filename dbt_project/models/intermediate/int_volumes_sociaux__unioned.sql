@@ -1,12 +1,30 @@
-with volumes as (
-    select * from {{ ref('stg_x__volumes') }}
+with comptages as (
+    -- X counts every post of the hour; elsewhere we count those that we were given to read.
+    select
+        'x' as plateforme,
+        sujet,
+        debut_at as heure_at,
+        messages_count,
+        origine
+    from {{ ref('stg_x__volumes') }}
+    {% for plateforme in ['mastodon'] %}
+        union all
+        select
+            '{{ plateforme }}' as plateforme,
+            sujet,
+            date_trunc('hour', publie_at) as heure_at,
+            count(*) as messages_count,
+            origine
+        from {{ ref('stg_' ~ plateforme ~ '__publications') }}
+        group by sujet, heure_at, origine
+    {% endfor %}
 )
 
 select
-    'x' as plateforme,
+    plateforme,
     sujet,
-    debut_at as heure_at,
-    {{ jour_paris('debut_at') }} as jour,
+    heure_at,
+    {{ jour_paris('heure_at') }} as jour,
     messages_count,
     origine
-from volumes
+from comptages
