@@ -34,6 +34,7 @@ from dlt_pipelines.sources import (
     geographie,
     instagram,
     jedonnemonavis,
+    linkedin,
     ma_gendarmerie,
     mastodon,
     moyens,
@@ -281,6 +282,20 @@ CATALOG: dict[str, Source] = {
             keeps_history=False,
             reach=timedelta(days=30),
             look_back=timedelta(days=4),  # Meta settles its figures within 48 hours
+        ),
+        Source(
+            name="linkedin",
+            label="LinkedIn",
+            pillar="visibilite",
+            declare=linkedin.linkedin,
+            tables=("organizations", "share_statistics"),
+            max_age=timedelta(days=3),
+            licence="Conditions d’utilisation de l’API de LinkedIn",
+            url="https://learn.microsoft.com/linkedin/marketing/",
+            has_api=True,
+            keeps_history=False,
+            reach=timedelta(days=364),
+            look_back=timedelta(days=2),
         ),
         Source(
             name="ssmsi",

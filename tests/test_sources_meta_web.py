@@ -17,8 +17,9 @@ import duckdb
 import pytest
 import requests
 
-from dlt_pipelines import sandbox, stores
-from dlt_pipelines.catalog import LandingError, land
+from dlt_pipelines import catalog, sandbox, stores
+from dlt_pipelines.catalog import CATALOG, LandingError, land
+from dlt_pipelines.door import Tally
 
 FROZEN = Path(__file__).with_name("frozen")
 YEAR = sandbox.world(end=date(2026, 3, 15), months=12)
@@ -39,6 +40,7 @@ class Frozen:
 
     def __init__(self, answers: list[dict[str, Any]]) -> None:
         self.answers = answers
+        self.address = ""
         self.asked: list[dict[str, Any]] = []
 
     def answer(self, asked: dict[str, Any]) -> tuple[int, Any]:
@@ -94,8 +96,8 @@ def frozen(data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         servers.append(server)
-        address = f"http://127.0.0.1:{server.server_port}"
-        for name, value in {"live": True, "base_url": address, **settings}.items():
+        world.address = f"http://127.0.0.1:{server.server_port}"
+        for name, value in {"live": True, "base_url": world.address, **settings}.items():
             text = value if isinstance(value, str) else json.dumps(value)
             monkeypatch.setenv(f"SOURCES__{source.upper()}__{name.upper()}", text)
         return world
@@ -104,6 +106,24 @@ def frozen(data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     for server in servers:
         server.shutdown()
         server.server_close()
+
+
+def admitted(source: str, **asked: Any) -> dict[str, tuple[list[dict[str, Any]], Tally]]:
+    """Return, for each table of a source asked for fixed days, what its door lets in."""
+    described = CATALOG[source]
+    doors = catalog._doors(described, catalog.REAL, landed=False)
+    resources = described.declare(**asked).resources
+    return {
+        table: (
+            [row for page in door.admit(resources[table]) for row in page.to_pylist()],
+            door.tally,
+        )
+        for table, door in doors.items()
+    }
+
+
+def picked(rows: list[dict[str, Any]], *names: str) -> list[tuple[Any, ...]]:
+    return [tuple(row[name] for name in names) for row in rows]
 
 
 def doubles_nothing(source: str) -> None:
@@ -180,17 +200,25 @@ def test_names_that_meta_retired_land_in_the_same_columns(frozen: Serve) -> None
     assert {asked["params"].get("metric") for asked in service.asked} == {None, "page_fans"}
 
 
-@pytest.mark.parametrize("source", ["facebook"])
+META = {"error": {"code": 190, "type": "OAuthException", "message": "Invalid token"}}
+REFUSALS: dict[str, tuple[str, int, Any]] = {
+    "facebook": ("/v25.0/1001", 400, META),
+    "instagram": ("/v25.0/1001", 400, META),
+    "linkedin": ("/organizations/1001", 401, {"status": 401, "code": "INVALID_ACCESS_TOKEN"}),
+}
+
+
+@pytest.mark.parametrize("source", REFUSALS)
 def test_a_refused_key_is_said(frozen: Serve, source: str) -> None:
-    refusal = {"error": {"code": 190, "type": "OAuthException", "message": "Invalid token"}}
-    frozen(source, [{"path": "/v25.0/1001", "status": 400, "answer": refusal}], **PAGE)
+    path, status, said = REFUSALS[source]
+    frozen(source, [{"path": path, "status": status, "answer": said}], **PAGE)
     with pytest.raises(LandingError, match="clé refusée") as refused:
         land(source)
     assert refused.value.transient is False
 
 
 @pytest.mark.live
-@pytest.mark.parametrize("source", ["facebook"])
+@pytest.mark.parametrize("source", ["facebook", "instagram", "linkedin"])
 def test_the_real_service_answers(data: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
     if not os.environ.get(f"SOURCES__{source.upper()}__TOKEN"):
         pytest.skip(f"no key of {source} in the environment")
@@ -237,3 +265,93 @@ def test_the_invented_facebook_keeps_its_contract(played: str) -> None:
 
 def test_facebook_lands_once(data: Path) -> None:
     doubles_nothing("facebook")
+
+
+# --- Instagram ------------------------------------------------------------------------------------
+
+
+def test_instagram_below_a_hundred_followers_and_days_that_meta_does_not_know(
+    frozen: Serve,
+) -> None:
+    accounts = [{"id": "17841"}, {"id": "17842", "departement_code": "29"}]
+    service = frozen("instagram")
+    landed = admitted(
+        "instagram",
+        base_url=service.address,
+        version="v25.0",
+        token="jeton",
+        accounts=accounts,
+        metrics=["reach", "views"],
+        since=date(2026, 3, 7),
+        until=date(2026, 3, 10),
+    )
+    rows, _ = landed["accounts"]
+    assert picked(rows, "id", "observed_on", "departement_code", "followers_count") == [
+        ("17841", date(2026, 3, 10), None, 5120),
+        ("17842", date(2026, 3, 10), "29", 42),
+    ]
+    rows, tally = landed["insights"]
+    # In Paris the 10th begins while it is the 9th in California: the 8th is the last whole day.
+    assert picked(rows, "account_id", "day", "reach", "views", "follower_count") == [
+        ("17841", date(2026, 3, 7), 800, 1500, 11),
+        ("17841", date(2026, 3, 8), None, None, 13),
+    ]
+    assert [reject["colonne"] for reject in tally.rejects] == ["views"]
+    followers = [
+        asked for asked in service.asked if asked["params"].get("metric") == "follower_count"
+    ]
+    assert {asked["path"] for asked in followers} == {"/v25.0/17841/insights"}
+    assert not any("jeton" in asked["query"] for asked in service.asked)
+
+
+def test_instagram_lands_once(data: Path) -> None:
+    doubles_nothing("instagram")
+    # A year and more of weekly observations, and as many days of insights as days.
+    assert query("select count(*) > 100, count(distinct id) from raw_instagram.accounts") == [
+        (True, 1)
+    ]
+    assert query(
+        "select count(*) = 1 + max(day) - min(day), count(follower_count) = count(*)"
+        " from raw_instagram.insights"
+    ) == [(True, True)]
+
+
+# --- LinkedIn -------------------------------------------------------------------------------------
+
+
+def test_linkedin_counts_its_days_in_milliseconds(frozen: Serve) -> None:
+    service = frozen("linkedin")
+    landed = admitted(
+        "linkedin",
+        base_url=service.address,
+        version="202603",
+        token="jeton",
+        accounts=[{"id": "5005"}],
+        since=date(2020, 1, 1),
+        until=date(2026, 3, 10),
+    )
+    rows, _ = landed["organizations"]
+    assert picked(rows, "id", "vanity_name", "followers_count") == [
+        ("5005", "gend-inventee", 219_145)
+    ]
+    rows, tally = landed["share_statistics"]
+    names = ("day", "impression_count", "unique_impressions_count", "click_count", "engagement")
+    assert picked(rows, *names) == [
+        (date(2026, 3, 7), 2120, 1300, 61, 0.0472),
+        (date(2026, 3, 9), 0, None, 0, 0.0),
+    ]
+    assert [reject["colonne"] for reject in tally.rejects] == ["click_count"]
+    assert {asked["headers"]["linkedin-version"] for asked in service.asked} == {"202603"}
+    # Twelve months at most, in a syntax that Rest.li wants bare.
+    assert service.asked[-1]["query"] == (
+        "q=organizationalEntity&organizationalEntity=urn%3Ali%3Aorganization%3A5005"
+        "&timeIntervals=(timeRange:(start:1741564800000,end:1773014400000),"
+        "timeGranularityType:DAY)"
+    )
+
+
+def test_linkedin_lands_once(data: Path) -> None:
+    doubles_nothing("linkedin")
+    assert query(
+        "select count(*) = 1 + max(day) - min(day) from raw_linkedin.share_statistics"
+    ) == [(True,)]

@@ -26,6 +26,7 @@ from dlt_pipelines import stores
 from dlt_pipelines.sandbox import mastodon, meta, x
 from dlt_pipelines.sandbox.faults import Faults, Faulty
 from dlt_pipelines.sandbox.jedonnemonavis import JeDonneMonAvis
+from dlt_pipelines.sandbox.linkedin import LinkedIn
 from dlt_pipelines.sandbox.service import Refusal, Service, instant_of
 from dlt_pipelines.sandbox.story import SandboxError, World, departements
 from dlt_pipelines.sandbox.tables import connect
@@ -279,6 +280,7 @@ SERVICES: dict[str, type[Service]] = {
     "mastodon": mastodon.Mastodon,
     "facebook": meta.Facebook,
     "instagram": meta.Instagram,
+    "linkedin": LinkedIn,
 }
 """Source → the service that plays it."""
 

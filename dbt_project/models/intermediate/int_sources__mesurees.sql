@@ -22,6 +22,8 @@
     ('facebook', 'stg_facebook__publications', jour_paris('publie_at')),
     ('instagram', 'stg_instagram__comptes', 'jour'),
     ('instagram', 'stg_instagram__portees', 'jour'),
+    ('linkedin', 'stg_linkedin__comptes', 'jour'),
+    ('linkedin', 'stg_linkedin__portees', 'jour'),
     ('ssmsi', 'stg_ssmsi__delinquance', 'make_date(annee, 12, 31)'),
     ('structures', 'stg_structures__structures', 'cast(null as date)'),
     ('geographie', 'stg_geographie__communes', 'cast(null as date)'),
