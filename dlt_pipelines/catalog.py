@@ -29,6 +29,7 @@ from requests import RequestException
 from dlt_pipelines import depot, polite, registre, sandbox, stores
 from dlt_pipelines.door import Door
 from dlt_pipelines.sources import (
+    avis_google,
     campagnes,
     facebook,
     geographie,
@@ -160,6 +161,18 @@ CATALOG: dict[str, Source] = {
             has_api=True,
             look_back=timedelta(days=35),  # a review may be deleted long after it was written
             windows={"statistiques": "date"},
+        ),
+        Source(
+            name="avis_google",
+            label="Avis Google des unités",
+            pillar="perception",
+            declare=avis_google.avis_google,
+            tables=("reviews", "businesses", "groups"),
+            max_age=timedelta(days=3),
+            licence="Conditions d’utilisation de Partoo et de Google",
+            url="https://developers.partoo.co",
+            has_api=True,
+            look_back=timedelta(days=3),  # Partoo collects once a day, and shows it a day later
         ),
         Source(
             name="perceval",

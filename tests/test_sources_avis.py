@@ -367,3 +367,123 @@ def test_jdma_for_real(
     landing = land("jedonnemonavis")
     assert (landing.origin, landing.warnings, landing.total("quarantined")) == ("reel", [], 0)
     assert landing.tables["services"].new > 0
+
+
+# --- Google reviews, through Partoo ---------------------------------------------------------------
+
+
+@contextmanager
+def partoo(answers: dict[str, Any]) -> Iterator[tuple[str, list[dict[str, str]]]]:
+    """Serve frozen lists, one record a page; yield the URL and what was asked of the reviews."""
+    asked: list[dict[str, str]] = []
+
+    def page(request: Request) -> Response:
+        if request.headers.get("x-apikey") != "cle":
+            return JSONResponse({"message": "Unauthorized"}, 401)
+        name = {"search": "businesses"}.get(last := request.url.path.rpartition("/")[2], last)
+        query_ = dict(request.query_params)
+        if name == "reviews":
+            asked.append(query_)
+        number, rows = int(query_["page"]), answers[name]
+        return JSONResponse(
+            {
+                "page": number,
+                "max_page": len(rows),
+                "count": len(rows),
+                name: rows[number - 1 : number],
+            }
+        )
+
+    paths = ("/groups", "/business/search", "/reviews")
+    with listening(*(Route(path, page) for path in paths)) as url:
+        yield url, asked
+
+
+def test_google_reviews_land_without_their_authors(
+    data: Path, live: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    today = datetime.now(catalog.PARIS).date()
+    monkeypatch.setattr(catalog, "EPOCH", today - timedelta(days=9))
+    frozen: dict[str, Any] = json.loads((FROZEN / "partoo.json").read_text())
+    with partoo(frozen) as (url, asked):
+        live("avis_google", base_url=url, token="cle")
+        first = land("avis_google")
+        frozen["reviews"][1] |= {"state": "deleted", "update_date": f"{today}T00:00:00Z"}
+        second, third = land("avis_google"), land("avis_google")
+    assert (first.origin, first.warnings, first.total("new")) == ("reel", [], 5)
+    assert first.total("quarantined") == 1
+    night, answered = datetime(2026, 3, 1, 22, 30, 0, 156000), datetime(2026, 3, 3, 9)
+    # A change of state is a new state of the same review.
+    assert (second.total("new"), second.total("changed"), third.changed) == (0, 1, False)
+    assert query(
+        "select id, business_id[-2:], date at time zone 'UTC', rating, content, state,"
+        " reply_date at time zone 'UTC' from raw_avis_google.reviews order by 1"
+    ) == [
+        ("34", "37", night, 5, "Merci, écrivez-moi à [courriel]", "treated", answered),
+        ("35", "38", datetime(2026, 3, 2, 8), 2, None, "deleted", None),
+    ]
+    assert query("select name, zipcode, group_id from raw_avis_google.businesses order by 1") == [
+        ("Brigade fermée", "74000", None),
+        ("Brigade inventée", "01200", "7"),
+    ]
+    assert query("select distinct colonne, motif from quarantaine.lignes") == [
+        ("rating", "n’est pas un nombre entier")
+    ]
+    # The first window goes to the beginning, the next one three days before the last.
+    assert (asked[0]["update_date__gte"], asked[-1]["update_date__gte"]) == (
+        f"{today - timedelta(days=9)}T00:00:00",
+        f"{today - timedelta(days=3)}T00:00:00",
+    )
+    for store in data.rglob("*"):
+        if store.is_file():
+            assert b"Invente" not in store.read_bytes(), store
+
+
+def test_google_refuses_a_wrong_key_and_says_a_renamed_postcode(
+    data: Path, live: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "EPOCH", date.today() - timedelta(days=2))
+    frozen: dict[str, Any] = json.loads((FROZEN / "partoo.json").read_text())
+    frozen["businesses"][0]["postal_code"] = frozen["businesses"][0].pop("zipcode")
+    with partoo(frozen) as (url, _):
+        live("avis_google", base_url=url, token="perdue")
+        with pytest.raises(LandingError, match="clé refusée"):
+            land("avis_google")
+        live("avis_google", base_url=url, token="cle")
+        with pytest.raises(LandingError, match=r"plus de zipcode parmi.*postal_code"):
+            land("avis_google")
+
+
+def test_google_sandbox_lands_once_and_an_answer_changes_its_review(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play(monkeypatch, date(2026, 3, 1), size=1)
+    first, second = land("avis_google"), land("avis_google")
+    assert (first.origin, first.total("quarantined"), first.warnings) == ("bac_a_sable", 0, [])
+    assert first.tables["reviews"].new > 200
+    assert not second.changed
+    waiting = "select count(*) from raw_avis_google.reviews where state = 'not_treated'"
+    ((before,),) = query(f"{waiting} and date < '2026-03-01'")
+    play(monkeypatch, date(2026, 3, 11), size=1)
+    later = land("avis_google")
+    ((after,),) = query(f"{waiting} and date < '2026-03-01'")
+    assert later.tables["reviews"].changed == before - after > 0
+    # Units that closed are asked for too: their reviews keep a place.
+    assert query(
+        "select count(*), count(*) filter (status = 'closed') from raw_avis_google.businesses"
+    ) == [(101, 5)]
+
+
+@pytest.mark.live
+def test_google_for_real(
+    data: Path,
+    live: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    ask_for_real(request, "SOURCES__AVIS_GOOGLE__TOKEN")
+    monkeypatch.setattr(catalog, "EPOCH", date.today() - timedelta(days=7))
+    live("avis_google")
+    landing = land("avis_google")
+    assert (landing.origin, landing.warnings, landing.total("quarantined")) == ("reel", [], 0)
+    assert landing.tables["businesses"].new > 0

@@ -1,5 +1,5 @@
-{#- Words of Services Publics+, intentions and marks of Je donne mon avis. One that nobody knows
-    becomes null, and assert_every_polarity_is_understood fails. -#}
+{#- Words of Services Publics+, intentions and marks of Je donne mon avis, stars of Google. One that
+    nobody knows becomes null, and assert_every_polarity_is_understood fails. -#}
 {% macro polarite(mot) -%}
     case
         when {{ mot }} in ('Positif', 'Très bien', 'very_good', 'good', '5', '4') then 'positif'

@@ -6,10 +6,17 @@
         'ressenti', 'accessibilite', 'information', 'relation', 'reactivite', 'simplicite',
     ],
     'jedonnemonavis': ['ressenti', 'information'],
+    'avis_google': ['ressenti'],
 } %}
 
 with services_publics_plus as (
     select * from {{ ref('stg_services_publics_plus__experiences') }}
+),
+
+avis_google as (
+    select note as ressenti
+    from {{ ref('stg_avis_google__avis') }}
+    where coalesce(etat, '') != 'deleted' and retire_at is null
 ),
 
 jedonnemonavis as (

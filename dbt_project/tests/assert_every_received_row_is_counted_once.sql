@@ -13,7 +13,12 @@ with totaux as (
     select
         'avis' as objet,
         (select count(*) from {{ source('services_publics_plus', 'experiences') }})
-        + (select count(*) from {{ source('jedonnemonavis', 'avis') }}) as recu,
+        + (select count(*) from {{ source('jedonnemonavis', 'avis') }})
+        + (
+            select count(*)
+            from {{ source('avis_google', 'reviews') }}
+            where coalesce(state, '') != 'deleted' and delete_date is null
+        ) as recu,
         (select count(*) from {{ ref('fct_avis') }}) as publie
     union all
     select
@@ -28,6 +33,11 @@ with totaux as (
             select coalesce(sum(count), 0)
             from {{ source('jedonnemonavis', 'statistiques') }}
             where category != 'contact_tried'
+        )
+        + (
+            select count(rating)
+            from {{ source('avis_google', 'reviews') }}
+            where coalesce(state, '') != 'deleted' and delete_date is null
         ) as recu,
         (select sum(avis_count) from {{ ref('fct_satisfaction') }}) as publie
     union all

@@ -27,6 +27,7 @@ from dlt_pipelines.sandbox import mastodon, meta, x
 from dlt_pipelines.sandbox.faults import Faults, Faulty
 from dlt_pipelines.sandbox.jedonnemonavis import JeDonneMonAvis
 from dlt_pipelines.sandbox.linkedin import LinkedIn
+from dlt_pipelines.sandbox.partoo import Partoo
 from dlt_pipelines.sandbox.service import Refusal, Service, instant_of
 from dlt_pipelines.sandbox.story import SandboxError, World, departements
 from dlt_pipelines.sandbox.tables import connect
@@ -274,6 +275,7 @@ def _sql(clause: str) -> str:
 
 
 SERVICES: dict[str, type[Service]] = {
+    "avis_google": Partoo,
     "jedonnemonavis": JeDonneMonAvis,
     "services_publics_plus": ServicesPublicsPlus,
     "x": x.X,

@@ -1,4 +1,15 @@
-with experiences as (
+with avis_google as (
+    select
+        *,
+        'avis_google:' || avis_id as avis_google_id
+    from {{ ref('stg_avis_google__avis') }}
+),
+
+unites as (
+    select * from {{ ref('stg_avis_google__unites') }}
+),
+
+experiences as (
     select
         *,
         'services_publics_plus:' || experience_id as avis_id
@@ -79,6 +90,18 @@ lieux as (
     from services
     inner join structures
         on services.structure_id = structures.structure_id
+    union all
+    -- A unit that people visit says where they were.
+    select
+        avis_google.avis_google_id as avis_id,
+        1 as rang,
+        codes_postaux.departement_code,
+        'structure' as geo_precision
+    from avis_google
+    inner join unites
+        on avis_google.unite_id = unites.unite_id
+    inner join codes_postaux
+        on {{ code_postal('unites.code_postal') }} = codes_postaux.code_postal
 )
 
 select

@@ -6,6 +6,21 @@ with exportes as (
     from {{ ref('stg_jedonnemonavis__avis') }}
 ),
 
+-- What its author took back is no longer said.
+avis_google as (
+    select
+        *,
+        'avis_google:' || avis_id as avis_google_id,
+        {{ jour_paris('publie_at') }} as jour,
+        {{ jour_paris('premiere_reponse_at') }} as premiere_reponse_jour
+    from {{ ref('stg_avis_google__avis') }}
+    where coalesce(etat, '') != 'deleted' and retire_at is null
+),
+
+unites as (
+    select * from {{ ref('stg_avis_google__unites') }}
+),
+
 demarches as (
     select
         {{ nom_d_export('demarche_label') }} as demarche_code,
@@ -110,6 +125,38 @@ select
 from exportes
 left join demarches
     on exportes.demarche_code = demarches.demarche_code
+union all
+select
+    avis_google.avis_google_id as avis_id,
+    'avis_google' as source,
+    avis_google.publie_at,
+    avis_google.jour,
+    null as titre,
+    avis_google.texte,
+    null as service_label,
+    null as structure_id,
+    unites.unite_label as structure_label,
+    'Accueil' as canaux,
+    null as poste_comme,
+    {{ polarite('cast(avis_google.note as varchar)') }} as ressenti,
+    null as accessibilite,
+    null as information,
+    null as relation,
+    null as reactivite,
+    null as simplicite,
+    true as is_perimetre_gendarmerie,
+    avis_google.premiere_reponse_jour is not null as is_repondu,
+    {{ jours_entre('avis_google.jour', 'avis_google.premiere_reponse_jour') }}
+        as delai_reponse_jours,
+    localises.departement_code,
+    coalesce(localises.geo_precision, 'inconnu') as geo_precision,
+    null as pays,
+    avis_google.origine
+from avis_google
+left join unites
+    on avis_google.unite_id = unites.unite_id
+left join localises
+    on avis_google.avis_google_id = localises.avis_id
 union all
 select
     experiences.avis_id,

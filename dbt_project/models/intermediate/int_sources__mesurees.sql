@@ -1,5 +1,8 @@
 {% set tables = [
     ('services_publics_plus', 'stg_services_publics_plus__experiences', jour_paris('publie_at')),
+    ('avis_google', 'stg_avis_google__avis', jour_paris('publie_at')),
+    ('avis_google', 'stg_avis_google__unites', 'cast(null as date)'),
+    ('avis_google', 'stg_avis_google__groupes', 'cast(null as date)'),
     ('jedonnemonavis', 'stg_jedonnemonavis__avis', 'cree_le'),
     ('jedonnemonavis', 'stg_jedonnemonavis__demarches', 'cast(null as date)'),
     ('jedonnemonavis', 'stg_jedonnemonavis__reponses', 'jour'),
