@@ -26,11 +26,12 @@ from dlt.extract.exceptions import ResourceExtractionError as ExtractionError
 from dlt.pipeline.exceptions import PipelineStepFailed
 from requests import RequestException
 
-from dlt_pipelines import depot, polite, registre, sandbox, stores
+from dlt_pipelines import datagouv, depot, polite, registre, sandbox, stores
 from dlt_pipelines.door import Door
 from dlt_pipelines.sources import (
     avis_google,
     campagnes,
+    competences,
     facebook,
     geographie,
     instagram,
@@ -45,6 +46,7 @@ from dlt_pipelines.sources import (
     signalements_agreges,
     ssmsi,
     structures,
+    unites,
     x,
 )
 
@@ -207,6 +209,28 @@ CATALOG: dict[str, Source] = {
             max_age=timedelta(days=35),
             licence="Usage interne",
             url="https://www.service-public.fr/particuliers/vosdroits/F1435",
+            reads="csv",
+        ),
+        Source(
+            name="unites",
+            label="Unités de gendarmerie accueillant du public",
+            pillar="reference",
+            declare=unites.unites,
+            tables=("unites",),
+            max_age=timedelta(days=35),
+            licence="Licence Ouverte 2.0",
+            url="https://www.data.gouv.fr/fr/datasets/5369993fa3a729239d2051cd/",
+            reads="csv",
+        ),
+        Source(
+            name="competences",
+            label="Compétence territoriale police et gendarmerie",
+            pillar="reference",
+            declare=competences.competences,
+            tables=("competences",),
+            max_age=timedelta(days=400),
+            licence="Licence Ouverte 2.0",
+            url="https://www.data.gouv.fr/fr/datasets/5489cda0c751df35a24120e7/",
             reads="csv",
         ),
         Source(
@@ -385,10 +409,11 @@ class _Way:
     since: date | None = None  # window asked of a service, both days included
     until: date | None = None
     cursor_from: str | None = None
+    version: str | None = None  # of the dataset that was read
 
     @property
     def cursor_to(self) -> str | None:
-        return self.until.isoformat() if self.until else None
+        return self.until.isoformat() if self.until else self.version
 
 
 def land(
@@ -538,6 +563,13 @@ def _ways_in(
         else:
             ways[0].refused = real.refused
         yield ways
+    elif (dataset := _dataset(source)) and dlt.config.get(f"sources.{source.name}.live", bool):
+        report(f"{source.label} : data.gouv.fr")
+        portal = dlt.config["sources.datagouv.base_url"]
+        session = polite.Session(deadline)
+        fetched = _fetched(source, REAL, past, session, portal, *dataset, report)
+        fetched.refused += real.refused
+        yield [*([real] if real.files else []), fetched]
     elif real.files or source.folder or REAL in past.origins:
         yield [real]
     else:
@@ -599,6 +631,50 @@ def _opened(source: Source, folder: Path, origin: str, past: _Past, report: Repo
     return way
 
 
+def _dataset(source: Source) -> tuple[str, str] | None:
+    """Return the dataset of data.gouv.fr that feeds `source`, and which of its files."""
+    dataset = dlt.config.get(f"sources.{source.name}.dataset", str)
+    resource = dlt.config.get(f"sources.{source.name}.resource", str)
+    return (dataset, resource or "") if dataset else None
+
+
+def _fetched(
+    source: Source,
+    origin: str,
+    past: _Past,
+    session: polite.Session,
+    portal: str,
+    dataset: str,
+    wanted: str,
+    report: Report,
+) -> _Way:
+    """Fetch a dataset of data.gouv.fr, if it has changed since it was last read."""
+    try:
+        resource = datagouv.resolve(session, portal, dataset, wanted)
+    except LookupError as error:
+        raise LandingError(
+            f"{source.label} : {error}. Corriger dataset ou resource dans config.toml."
+        ) from error
+    way = _Way(origin, cursor_from=past.cursors.get(origin), version=resource.version)
+    if resource.version == way.cursor_from:
+        report(f"{resource.title} : inchangé depuis la dernière prise")
+        return way
+    file = datagouv.fetch(session, resource)
+    if file.digest in past.taken:
+        return way
+    try:
+        missing = next(iter(_doors(source, origin, landed=False).values())).missing
+        file.open_csv(missing, source.header)
+    except depot.RefusedFileError as error:
+        report(f"{file.name} refusé : {error}")
+        way.refused.append((file, str(error)))
+        way.version = None  # to be read again, once mended
+    else:
+        way.files.append(file)
+        way.asks.append(partial(source.declare, **_nothing(source) | {"pages": file.pages()}))
+    return way
+
+
 def _played(
     source: Source,
     past: _Past,
@@ -608,6 +684,9 @@ def _played(
     session: polite.Session,
 ) -> list[_Way]:
     """Let the sandbox play the source, by the files that it drops and by its API."""
+    if _dataset(source):
+        portal = sandbox.settings("datagouv", url)["base_url"]
+        return [_fetched(source, SANDBOX, past, session, portal, source.name, "", report)]
     ways: list[_Way] = []
     if source.name in sandbox.DROPS:
         folder = stores.data() / "sandbox" / source.name

@@ -29,11 +29,12 @@ class RefusedFileError(ValueError):
 
 @dataclass
 class File:
-    """One file of the depot, identified by its content."""
+    """One file, of the depot or fetched, identified by its content."""
 
     path: Path
     digest: str
     size: int
+    content: bytes | None = None  # of a file that was fetched, and lies nowhere
     broken: list[tuple[int, str]] = field(default_factory=list)  # (line, reason)
     document: Any = None
     header: list[str] = field(default_factory=list)
@@ -50,6 +51,10 @@ class File:
         with path.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         return cls(path, digest, path.stat().st_size)
+
+    @classmethod
+    def received(cls, name: str, content: bytes) -> "File":
+        return cls(Path(name), hashlib.sha256(content).hexdigest(), len(content), content)
 
     def open_json(self, recognise: Callable[[Any], None]) -> None:
         """Read a JSON document; `recognise` raises ValueError when it is another document."""
@@ -180,7 +185,7 @@ class File:
                 f"{self.size / 1024**2:.0f} Mo, au-delà de {MAX_BYTES // 1024**2} Mo : "
                 "le découper en plusieurs fichiers"
             )
-        content = self.path.read_bytes()
+        content = self.path.read_bytes() if self.content is None else self.content
         if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             try:
                 return content.decode("utf-16")

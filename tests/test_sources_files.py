@@ -1,14 +1,28 @@
 """Sources that people or services hand over as files, each from a frozen export to the store."""
 
+import json
+import threading
+from collections.abc import Iterator
 from datetime import date, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
 from dlt_pipelines import stores
-from dlt_pipelines.catalog import land
+from dlt_pipelines.catalog import LandingError, land
 
+SOURCES = (
+    "campagnes",
+    "competences",
+    "ma_gendarmerie",
+    "moyens",
+    "pre_plainte",
+    "signalements_agreges",
+    "unites",
+)
 FROZEN = Path(__file__).parent / "frozen"
 
 
@@ -35,9 +49,7 @@ def set_aside(source: str) -> list[tuple]:
     )
 
 
-@pytest.mark.parametrize(
-    "source", ["campagnes", "ma_gendarmerie", "moyens", "pre_plainte", "signalements_agreges"]
-)
+@pytest.mark.parametrize("source", SOURCES)
 def test_the_sandbox_lands_once_and_whole(data: Path, source: str) -> None:
     first, second = land(source), land(source)
     assert first.origin == "bac_a_sable"
@@ -238,3 +250,182 @@ def test_moyens(data: Path) -> None:
         (7, "effectif", "n’est pas un nombre entier"),
     ]
     assert not land("moyens").changed
+
+
+# --- data.gouv.fr ---------------------------------------------------------------------------------
+
+HEADER = "\ufeffCode_departement;annee;indicateur;nombre;taux_pour_mille\r\n"
+
+
+class Portal:
+    """A portal of one dataset, whose files are changed at will; it notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.resources: list[dict[str, Any]] = []
+        self.contents: dict[str, bytes] = {}
+        self.asked: list[str] = []
+        self.url = ""
+
+    def publish(self, name: str, content: str, day: str, checksum: str | None = None) -> None:
+        self.contents[f"/{name}"] = content.encode()
+        self.resources = [file for file in self.resources if file["id"] != name] + [
+            {
+                "id": name,
+                "title": name,
+                "format": name.rsplit(".")[-1],
+                "url": f"{self.url}/{name}",
+                "last_modified": f"{day}T10:00:00+00:00",
+                "checksum": checksum and {"type": "sha1", "value": checksum},
+            }
+        ]
+
+    def answer(self, path: str) -> bytes | None:
+        self.asked.append(path)
+        if path == "/api/1/datasets/621df2954fa5a3b5a023e23c/":
+            return json.dumps({"resources": self.resources}).encode()
+        return self.contents.get(path)
+
+
+@pytest.fixture
+def portal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Portal]:
+    portal = Portal()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = portal.answer(self.path)
+            self.send_response(404 if body is None else 200)
+            self.send_header("Content-Length", str(len(body or b"")))
+            self.end_headers()
+            self.wfile.write(body or b"")
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        portal.url = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setenv("SOURCES__DATAGOUV__BASE_URL", f"{portal.url}/api/1")
+        monkeypatch.setenv("SOURCES__SSMSI__LIVE", "true")
+        yield portal
+        server.shutdown()
+
+
+def crimes() -> list[tuple]:
+    return query(
+        "select code_departement, annee, indicateur, nombre, taux_pour_mille, _origine"
+        " from raw_ssmsi.delinquance_departements order by 1"
+    )
+
+
+def test_a_dataset_is_read_again_only_when_it_changes(
+    data: Path, portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCES__SSMSI__LIVE", "false")
+    assert land("ssmsi").origin == "bac_a_sable"
+    monkeypatch.setenv("SOURCES__SSMSI__LIVE", "true")
+
+    rows = HEADER + "1;2024;Homicides;5;0,0078\r\n"
+    portal.publish("donnee-dep-2023.csv", "ancien", "2025-07-01")
+    portal.publish("donnee-com-2024.csv", "communes", "2026-07-10")
+    portal.publish("donnee-dep-2024.pdf", "notice", "2026-07-12")
+    portal.publish("donnee-dep-2024.csv", rows, "2026-07-09", "abc")
+    first = land("ssmsi")
+    assert (first.origin, first.switched, first.total("new")) == ("reel", True, 1)
+    assert first.files_taken == ["donnee-dep-2024.csv"]
+    assert first.cursor_to == "2026-07-09T10:00:00+00:00 abc"
+    assert crimes() == [("01", 2024, "Homicides", 5, 0.0078, "reel")]
+
+    portal.asked.clear()
+    assert not land("ssmsi").changed
+    assert len(portal.asked) == 1  # the description, and no file
+
+    portal.publish("donnee-dep-2024.csv", rows, "2026-07-20", "abc")
+    again = land("ssmsi")
+    assert (again.changed, again.files_taken) == (False, [])
+
+    portal.publish("donnee-dep-2024.csv", rows.replace(";5;", ";6;"), "2026-07-20", "def")
+    mended = land("ssmsi")
+    assert (mended.total("new"), mended.total("changed")) == (0, 1)
+    assert crimes() == [("01", 2024, "Homicides", 6, 0.0078, "reel")]
+    assert query("select count(*) from registre.fichiers where statut = 'pris'") == [(2,)]
+
+
+def test_a_dataset_that_is_something_else_is_refused_then_mended(
+    data: Path, portal: Portal
+) -> None:
+    portal.publish("donnee-dep.csv", "<html>maintenance</html>", "2026-07-09")
+    refused = land("ssmsi")
+    ((name, reason),) = refused.files_refused
+    assert (name, refused.cursor_to) == ("donnee-dep.csv", None)
+    assert "indispensables absentes" in reason
+    # The same date, for a file put right in place.
+    portal.publish("donnee-dep.csv", HEADER + "1;2024;Homicides;5;\r\n", "2026-07-09")
+    assert land("ssmsi").total("new") == 1
+
+
+def test_a_dataset_without_the_file_or_a_portal_without_the_dataset(
+    data: Path, portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    portal.publish("donnee-com.csv", "x", "2026-07-09")
+    with pytest.raises(LandingError, match=r"« donnee-dep » ; il a : « donnee-com\.csv »"):
+        land("ssmsi")
+    monkeypatch.setenv("SOURCES__SSMSI__DATASET", "inconnu")
+    with pytest.raises(LandingError, match="HTTP 404"):
+        land("ssmsi")
+
+
+def test_a_file_of_the_depot_and_the_dataset_land_together(data: Path, portal: Portal) -> None:
+    portal.publish("donnee-dep.csv", HEADER + "1;2024;Homicides;5;\r\n", "2026-07-09")
+    drop(data, "ssmsi", "ancien.csv", HEADER + "2A;2016;Homicides;3;\r\n")
+    assert land("ssmsi").total("new") == 2
+
+
+def test_unites(data: Path) -> None:
+    drop(data, "unites", "unites.csv")
+    landing = land("unites")
+    assert (landing.total("read"), landing.total("new"), landing.warnings) == (5, 3, [])
+    assert query(
+        "select identifiant_public_unite, service, departement, code_commune_insee, telephone,"
+        " longitude, latitude, horaires_accueil from raw_unites.unites order by _ligne"
+    ) == [
+        (
+            *("9000001", "Gendarmerie - Brigade de Villeneuve-Inventée", "01", "01999"),
+            *("+33 1 99 00 12 34", 6.09523, 46.27591),
+            "Lundi : 8h00-12h00 14h00-18h00 Mardi : 8h00-12h00",
+        ),
+        ("0", "Gendarmerie - Poste provisoire A", "2A", "2A999", None, None, None, None),
+        ("0", "Gendarmerie - Poste provisoire B", "971", "97199", None, None, None, None),
+    ]
+    assert set_aside("unites") == [
+        (5, "code_commune_insee", "valeur obligatoire absente"),
+        (6, "longitude", "n’est pas un nombre"),
+    ]
+    assert not land("unites").changed
+
+
+def test_competences(data: Path) -> None:
+    drop(data, "competences", "competences.csv")
+    landing = land("competences")
+    assert (landing.total("read"), landing.total("new"), landing.warnings) == (3, 2, [])
+    assert query(
+        "select code_commune, institution, id_service, codes_postaux"
+        " from raw_competences.competences order by 1"
+    ) == [("01999", "GN", "9000001", "01000-01001"), ("2A999", "PN", "77", "20000")]
+    assert set_aside("competences") == [(4, "institution", "n’est ni GN ni PN")]
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("source", ["competences", "ssmsi", "structures", "unites"])
+def test_the_real_portal_answers(
+    data: Path,
+    source: str,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    if "live" not in request.config.option.markexpr:
+        pytest.skip("asked of the real portal with -m live only")
+    monkeypatch.setenv(f"SOURCES__{source.upper()}__LIVE", "true")
+    landing = land(source)
+    assert landing.origin == "reel"
+    assert landing.files_refused == []
+    assert landing.total("new") > 1000

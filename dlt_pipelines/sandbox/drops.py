@@ -11,7 +11,7 @@ from typing import Any
 from pyarrow.csv import WriteOptions, write_csv
 
 from dlt_pipelines.sandbox import jedonnemonavis
-from dlt_pipelines.sandbox.story import SandboxError, World, departements, ledger
+from dlt_pipelines.sandbox.story import SandboxError, World, cog, departements, ledger
 from dlt_pipelines.sandbox.structures import GENDARMERIE, structures
 from dlt_pipelines.sandbox.tables import connect
 
@@ -58,6 +58,55 @@ def _pre_plainte(world: World, folder: Path) -> Path:
 def _signalements_agreges(world: World, folder: Path) -> Path:
     path = folder / "signalements-demonstration.csv"
     return _export(world, "signalements_agreges", "releves", path, ";")
+
+
+def _unites(world: World, folder: Path) -> Path:
+    header = (
+        "identifiant_public_unite", "service", "adresse_geographique", "telephone", "departement",
+        "code_commune_insee", "voie", "code_postal", "commune", "geocodage_epsg", "geocodage_x",
+        "geocodage_y", "geocodage_x_GPS", "geocodage_y_GPS", "horaires_accueil", "url",
+    )  # fmt: skip
+    street = "1 place de la Démonstration"
+    rows = []
+    for rank, (code, town, postcode, place) in enumerate(_towns()):
+        rows.append(
+            (
+                # Some units have no number of their own, others tell no hours.
+                0 if rank % 97 == 0 else 9_000_000 + rank,
+                f"Gendarmerie - Brigade de {town} (démonstration)",
+                f"{street} {postcode} {town.upper()}", "", place, code, street, postcode, town,
+                "", "", "", "", "",
+                "" if rank % 10 == 0 else " Lundi : 8h00-12h00 14h00-18h00", "",
+            )
+        )  # fmt: skip
+    return _write_csv(folder / "unites-demonstration.csv", header, rows, "\r\n")
+
+
+def _competences(world: World, folder: Path) -> Path:
+    header = (
+        "code_commune", "libelle_commune", "institution", "id_service", "service", "code_postal",
+        "codes_postaux",
+    )  # fmt: skip
+    rows = [
+        (
+            commune["code"], commune["nom"],
+            "PN" if commune.get("population", 0) > 20_000 else "GN",
+            f"demo_{commune['departement']}", f"Unité du {commune['departement']} (démonstration)",
+            commune["codesPostaux"][0], "-".join(commune["codesPostaux"]),
+        )
+        for commune in cog("communes")
+        if commune["type"] == "commune-actuelle" and commune.get("codesPostaux")
+    ]  # fmt: skip
+    return _write_csv(folder / "competences-demonstration.csv", header, rows, "\r\n")
+
+
+def _towns() -> list[tuple[str, str, str, str]]:
+    """Return (code, name, postcode, département) of the larger communes outside the cities."""
+    return [
+        (commune["code"], commune["nom"], commune["codesPostaux"][0], commune["departement"])
+        for commune in cog("communes")
+        if commune["type"] == "commune-actuelle" and 3_000 < commune.get("population", 0) <= 20_000
+    ]
 
 
 def _campagnes(world: World, folder: Path) -> Path:
@@ -205,6 +254,7 @@ def _write_csv(
 DROPS: dict[str, Callable[[World, Path], Path]] = {
     "jedonnemonavis": jedonnemonavis.export,
     "campagnes": _campagnes,
+    "competences": _competences,
     "ma_gendarmerie": _ma_gendarmerie,
     "moyens": _moyens,
     "perceval": _perceval,
@@ -212,5 +262,6 @@ DROPS: dict[str, Callable[[World, Path], Path]] = {
     "signalements_agreges": _signalements_agreges,
     "ssmsi": _ssmsi,
     "structures": _structures,
+    "unites": _unites,
 }
 """Source → what writes its file into a folder."""

@@ -24,6 +24,7 @@ from starlette.types import ASGIApp
 
 from dlt_pipelines import stores
 from dlt_pipelines.sandbox import mastodon, meta, x
+from dlt_pipelines.sandbox.datagouv import DataGouv
 from dlt_pipelines.sandbox.faults import Faults, Faulty
 from dlt_pipelines.sandbox.jedonnemonavis import JeDonneMonAvis
 from dlt_pipelines.sandbox.linkedin import LinkedIn
@@ -275,6 +276,7 @@ def _sql(clause: str) -> str:
 
 
 SERVICES: dict[str, type[Service]] = {
+    "datagouv": DataGouv,
     "avis_google": Partoo,
     "jedonnemonavis": JeDonneMonAvis,
     "services_publics_plus": ServicesPublicsPlus,

@@ -75,10 +75,10 @@ class Departement:
 def departements() -> tuple[Departement, ...]:
     """Return the 101 départements in the order of their codes."""
     communes: dict[str, list[dict[str, Any]]] = {}
-    for commune in _cog("communes"):
+    for commune in cog("communes"):
         if commune["type"] == "commune-actuelle":
             communes.setdefault(commune["departement"], []).append(commune)
-    regions = {region["code"]: region["nom"] for region in _cog("regions")}
+    regions = {region["code"]: region["nom"] for region in cog("regions")}
 
     def describe(row: dict[str, Any]) -> Departement:
         own = sorted(communes[row["code"]], key=lambda c: (-c.get("population", 0), c["code"]))
@@ -95,10 +95,10 @@ def departements() -> tuple[Departement, ...]:
             villes=tuple(commune["nom"] for commune in own[:6]),
         )
 
-    return tuple(describe(row) for row in _cog("departements") if row["zone"] in ("metro", "drom"))
+    return tuple(describe(row) for row in cog("departements") if row["zone"] in ("metro", "drom"))
 
 
-def _cog(name: str) -> list[dict[str, Any]]:
+def cog(name: str) -> list[dict[str, Any]]:
     path: Path = stores.cog_package() / f"{name}.json"
     try:
         rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))

@@ -29,6 +29,8 @@
     ('linkedin', 'stg_linkedin__portees', 'jour'),
     ('ssmsi', 'stg_ssmsi__delinquance', 'make_date(annee, 12, 31)'),
     ('structures', 'stg_structures__structures', 'cast(null as date)'),
+    ('unites', 'stg_unites__unites', 'cast(null as date)'),
+    ('competences', 'stg_competences__competences', 'cast(null as date)'),
     ('geographie', 'stg_geographie__communes', 'cast(null as date)'),
     ('geographie', 'stg_geographie__departements', 'cast(null as date)'),
     ('geographie', 'stg_geographie__regions', 'cast(null as date)'),
