@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import threading
 import time
@@ -22,7 +23,9 @@ from starlette.routing import Route
 
 from dlt_pipelines import catalog, sandbox, stores
 from dlt_pipelines.catalog import LandingError, land
-from dlt_pipelines.sandbox import TOKEN, World
+from dlt_pipelines.sandbox import TOKEN, World, tables
+from dlt_pipelines.sandbox.servers import ServicesPublicsPlus
+from dlt_pipelines.sandbox.service import Refusal
 
 FROZEN = Path(__file__).parent / "frozen"
 JDMA = FROZEN / "jedonnemonavis.json"
@@ -39,9 +42,10 @@ def listening(*routes: Route) -> Iterator[str]:
     """Answer `routes` on 127.0.0.1, and yield the base URL."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(
-            uvicorn.Config(Starlette(routes=routes), log_level="error", lifespan="off")
+        app = Starlette(
+            routes=routes, exception_handlers={Refusal: lambda _, refusal: refusal.response}
         )
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         while not server.started:
@@ -487,3 +491,148 @@ def test_google_for_real(
     landing = land("avis_google")
     assert (landing.origin, landing.warnings, landing.total("quarantined")) == ("reel", [], 0)
     assert landing.tables["businesses"].new > 0
+
+
+# --- Services Publics+, through its portal --------------------------------------------------------
+
+EXPLORE = "/api/explore/v2.1/catalog/datasets/{dataset}"
+SPP = FROZEN / "services_publics_plus.json"
+
+
+@contextmanager
+def portal(rows: list[dict[str, Any]], slug: str = "export-experiences") -> Iterator[str]:
+    """Serve frozen experiences under one slug, by `exports` alone."""
+
+    def describe(request: Request) -> Response:
+        if request.path_params["dataset"] != slug:
+            return JSONResponse({"error_code": "DatasetNotFoundError"}, 404)
+        return JSONResponse({"fields": [{"name": name} for name in rows[0]]})
+
+    def export(request: Request) -> Response:
+        published, start, end = re.findall(
+            r"^(\w+) >= date'(.*)' and \w+ < date'(.*)'$", request.query_params["where"]
+        )[0]
+        return JSONResponse([row for row in rows if start <= row[published] < end])
+
+    with listening(Route(EXPLORE, describe), Route(f"{EXPLORE}/exports/json", export)) as url:
+        yield url
+
+
+def experiences() -> list[tuple[Any, ...]]:
+    return query(
+        "select experience_id, publie_at at time zone 'UTC', ressenti, accessibilite, poste_comme,"
+        " description, departement_insee, statut from raw_services_publics_plus.experiences"
+        " order by 1"
+    )
+
+
+def frozen_spp(**renamed: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads(SPP.read_text())
+    return [{renamed.get(name, name): value for name, value in row.items()} for row in rows]
+
+
+FIRST = (datetime(2026, 3, 1, 22, 30), "Négatif", "Positif", "La personne concernée")
+SECOND = (datetime(2026, 4, 2, 8, 0), "Positif", None, "Un proche de la personne concernée")
+WAITING = "Expérience en attente de réponse"
+READ = [
+    (31, *FIRST, "Personne au [telephone].", "2A", "Expérience avec réponse"),
+    (32, *SECOND, "Merci", "01", WAITING),
+]
+
+
+def test_spp_old_slug_answers_and_an_answer_changes_its_row(
+    data: Path, live: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Read again: the 90 days before the last landing, which is that of today.
+    monkeypatch.setattr(catalog, "EPOCH", date(2026, 2, 1))
+    today = datetime.now(catalog.PARIS).date()
+    rows = frozen_spp()
+    late = {**rows[1], "id_experience": 33, "date_de_publication": f"{today - timedelta(80)}T08:00"}
+    answered = {**late, "statut_de_l_experience": "Expérience avec réponse"}
+    with portal([*rows, late], "export-expa-c-riences") as url:
+        live("services_publics_plus", base_url=url)
+        first = land("services_publics_plus")
+        read = experiences()
+    with portal([*rows, answered], "export-expa-c-riences") as url:
+        live("services_publics_plus", base_url=url)
+        second, third = land("services_publics_plus"), land("services_publics_plus")
+    assert (first.origin, first.warnings, first.total("new")) == ("reel", [], 3)
+    assert read[:2] == READ
+    assert (second.total("new"), second.total("changed"), third.changed) == (0, 1, False)
+    assert [row[-1] for row in experiences()] == [READ[0][-1], WAITING, "Expérience avec réponse"]
+
+
+def test_spp_renamed_fields_are_absorbed_reported_or_refused(
+    data: Path, live: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "EPOCH", date(2026, 2, 1))
+    renamed = frozen_spp(
+        ressenti_usager="ressenti_de_l_usager",
+        date_de_publication="date_heure_publication",
+        accessibilite="tag_accessibilite",
+        poste_comme="qualite_du_declarant",
+    )
+    with portal(renamed) as url:
+        live("services_publics_plus", base_url=url)
+        landing = land("services_publics_plus")
+    assert [row[:4] for row in experiences()] == [row[:4] for row in READ]
+    assert landing.warnings == [
+        "experiences : colonne inconnue, non reprise : « qualite_du_declarant »"
+    ]
+    with portal(frozen_spp(ressenti_usager="humeur")) as url:
+        live("services_publics_plus", base_url=url)
+        with pytest.raises(LandingError, match=r"plus de champ « ressenti_usager ».*humeur"):
+            land("services_publics_plus")
+    with portal(renamed, slug="autre") as url:
+        live("services_publics_plus", base_url=url)
+        with pytest.raises(LandingError, match="aucun jeu de données connu ne répond"):
+            land("services_publics_plus")
+    assert len(experiences()) == 2
+
+
+def test_spp_portal_that_closes_its_exports_is_read_within_its_window(
+    data: Path, live: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played = ServicesPublicsPlus(World(date(2026, 1, 8), date(2026, 2, 1), size=30))
+    offsets: list[int] = []
+
+    def records(request: Request) -> Response:
+        offsets.append(int(request.query_params["offset"]))
+        return played.records(request)
+
+    monkeypatch.setattr(catalog, "EPOCH", date(2026, 1, 8))
+    closed = Route(
+        f"{EXPLORE}/exports/json", lambda request: JSONResponse({"error_code": "Forbidden"}, 403)
+    )
+    with listening(
+        Route(EXPLORE, played.describe), Route(f"{EXPLORE}/records", records), closed
+    ) as url:
+        live("services_publics_plus", base_url=url)
+        landing = land("services_publics_plus")
+    (whole,) = played.db.execute("select count(*) from experiences").fetchone() or (0,)
+    assert whole > 10_000  # one month of it does not fit in the window
+    assert (landing.total("new"), landing.total("read")) == (whole, whole)
+    assert 0 < max(offsets) < 10_000
+
+
+def test_spp_sandbox_leaves_most_criteria_without_a_word() -> None:
+    with tables.connect(World(date(2026, 1, 1), date(2026, 3, 1)), "experiences") as db:
+        (told,) = db.execute(
+            "select {accessibilite: count(accessibilite) / count(*), relation: count(relation)"
+            " / count(*), simplicite: count(simplicite_complexite) / count(*)} from experiences"
+        ).fetchone() or ({},)
+    assert told == pytest.approx({"accessibilite": 0.7, "relation": 0.3, "simplicite": 0.55}, 0.15)
+
+
+@pytest.mark.live
+def test_spp_for_real(
+    data: Path,
+    live: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    ask_for_real(request, None)
+    monkeypatch.setattr(catalog, "EPOCH", date.today() - timedelta(days=7))
+    live("services_publics_plus")
+    landing = land("services_publics_plus")
+    assert (landing.origin, landing.warnings, landing.total("quarantined")) == ("reel", [], 0)

@@ -2,7 +2,9 @@
 -- What comes after publication (answer, votes, action) carries its date: the server hides it before.
 
 create macro shown(tone) as
-    case tone when 'positif' then 'Positif' when 'neutre' then 'Neutre' else 'Négatif' end;
+    case tone
+        when 'positif' then 'Positif' when 'neutre' then 'Neutre' when 'negatif' then 'Négatif'
+    end;
 
 create macro tone_of_tag(ressenti, draw) as case
     when ressenti = 'positif' then if(draw < 0.9, 'positif', if(draw < 0.93, 'neutre', 'negatif'))

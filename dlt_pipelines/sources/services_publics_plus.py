@@ -13,7 +13,10 @@ from typing import Any
 import dlt
 from dlt.sources import DltResource
 from dlt.sources.helpers.rest_client.client import RESTClient
-from requests import HTTPError, Session
+from requests import Session
+
+PAGE = 100
+WINDOW = 10_000  # offset + limit, at most, of `records`
 
 KEEP = {"x-personal": "keep"}
 REDACT = {"x-personal": "redact"}
@@ -109,6 +112,24 @@ EXPERIENCES: dict[str, Any] = {
     },
 }
 
+# Columns that the perception rests on: usual name of the field, words that a new name would keep.
+FIELDS = {
+    "experience_id": ("id_experience", {"id", "experience"}),
+    "publie_at": ("date_de_publication", {"date", "publication"}),
+    "ressenti": ("ressenti_usager", {"ressenti"}),
+    "etat": ("etat_experience", {"etat"}),
+    "departement_insee": ("code_insee_departement_usager", {"insee", "departement"}),
+    "typologie_1": ("intitule_typologie_1", {"intitule", "typologie", "1"}),
+    "structure_1_id": ("id_structure_1", {"id", "structure", "1"}),
+    "reponse_structure_1": ("reponse_structure_1", {"texte", "reponse", "structure", "1"}),
+    "accessibilite": ("accessibilite", {"accessibilite"}),
+    "information_explication": ("information_explication", {"information"}),
+    "relation": ("relation", {"relation"}),
+    "reactivite": ("reactivite", {"reactivite"}),
+    "simplicite_complexite": ("simplicite_complexite", {"simplicite"}),
+}
+NEEDED = ("experience_id", "publie_at", "ressenti")
+
 
 @dlt.source
 def services_publics_plus(
@@ -138,42 +159,105 @@ def services_publics_plus(
             client = RESTClient(
                 f"{base_url}/api/explore/v2.1/catalog/datasets", session=session or Session()
             )
-            yield from _exports(client, datasets, since, until or date.today())
+            yield from _experiences(client, datasets, since, until or date.today())
 
     return experiences
 
 
-def _exports(client: RESTClient, datasets: list[str], since: date, until: date) -> Iterator[Any]:
-    """Read `exports/json` month by month: it has no row limit, and a slice can be asked again."""
-    dataset, published = _published_field(client, datasets)
+def _experiences(
+    client: RESTClient, datasets: list[str], since: date, until: date
+) -> Iterator[Any]:
+    """Read month by month, so that a slice can be asked again."""
+    dataset, fields = _dataset(client, datasets)
+    published = fields["publie_at"]
+    exports_are_open = True
     start = since.replace(day=1)
     while start <= until:
         end = (start + timedelta(days=32)).replace(day=1)
-        records = client.get(
-            f"{dataset}/exports/json",
-            params={
-                "where": f"{published} >= date'{start}' and {published} < date'{end}'",
-                "order_by": published,
-            },
-        )
-        records.raise_for_status()
-        yield {"whence": f"exports/json {start:%Y-%m}", "records": records.json()}
+        if exports_are_open:
+            # No limit of rows, but a portal may close its exports.
+            answer = client.get(
+                f"{dataset}/exports/json",
+                params={"where": _between(published, start, end), "order_by": published},
+            )
+            exports_are_open = not 400 <= answer.status_code < 500 or answer.status_code == 429
+        if exports_are_open:
+            answer.raise_for_status()
+            pages = iter([{"whence": f"exports/json {start:%Y-%m}", "records": answer.json()}])
+        else:
+            pages = _records(client, dataset, published, start, end)
+        for page in pages:
+            yield {**page, "records": _renamed(page["records"], fields)}
         start = end
 
 
-def _published_field(client: RESTClient, datasets: list[str]) -> tuple[str, str]:
-    """Return the id of the dataset that answers and the name of its publication date."""
+def _records(
+    client: RESTClient, dataset: str, published: str, start: date, end: date
+) -> Iterator[dict[str, Any]]:
+    """Read [start, end[ by pages, in spans short enough for the window of the portal."""
+    offset, total = 0, 1
+    while offset < total:
+        answer = client.get(
+            f"{dataset}/records",
+            params={
+                "where": _between(published, start, end),
+                "order_by": published,
+                "limit": PAGE,
+                "offset": offset,
+            },
+        )
+        answer.raise_for_status()
+        body = answer.json()
+        total = body["total_count"]
+        if total > WINDOW:
+            middle = start + (end - start) // 2
+            if middle == start:
+                raise LookupError(f"plus de {WINDOW} expériences publiées le {start:%d/%m/%Y}")
+            yield from _records(client, dataset, published, start, middle)
+            yield from _records(client, dataset, published, middle, end)
+            return
+        yield {"whence": f"records {start} {offset}", "records": body["results"]}
+        offset += PAGE
+
+
+def _between(published: str, start: date, end: date) -> str:
+    return f"{published} >= date'{start}' and {published} < date'{end}'"
+
+
+def _dataset(client: RESTClient, datasets: list[str]) -> tuple[str, dict[str, str]]:
+    """Return the id of the dataset that answers, and our columns → the names of its fields."""
     for dataset in datasets:
-        try:
-            response = client.get(dataset)
-            response.raise_for_status()
-        except HTTPError as error:
-            if error.response is not None and error.response.status_code == 404:
-                continue
-            raise
-        names = [field["name"] for field in response.json()["fields"]]
-        for name in names:
-            if name.startswith("date") and "publication" in name:
-                return dataset, name
-        raise ValueError(f"{dataset} n’a plus de date de publication parmi : {', '.join(names)}")
-    raise ValueError(f"aucun jeu de données connu ne répond : {', '.join(datasets)}")
+        response = client.get(dataset)
+        if response.status_code == 404:
+            continue
+        response.raise_for_status()
+        return dataset, _named([field["name"] for field in response.json()["fields"]])
+    raise LookupError(f"aucun jeu de données connu ne répond : {', '.join(datasets)}")
+
+
+def _named(names: list[str]) -> dict[str, str]:
+    """Find the field of each column of FIELDS: by its usual name, else by the words it is made of.
+
+    A field that stays unknown is reported by the door; without one of NEEDED nothing can be read.
+    """
+    found = {}
+    for column, (usual, words) in FIELDS.items():
+        alike = [name for name in names if words <= set(name.split("_"))]
+        if usual in names:
+            found[column] = usual
+        elif len(alike) == 1:
+            found[column] = alike[0]
+        elif column in NEEDED:
+            raise LookupError(
+                f"le portail n’a plus de champ « {usual} » ; ses champs : {', '.join(names)}"
+            )
+    return found
+
+
+def _renamed(records: list[dict[str, Any]], fields: dict[str, str]) -> list[dict[str, Any]]:
+    """Give back their usual names to the fields that changed it."""
+    moved = {name: FIELDS[column][0] for column, name in fields.items()}
+    moved = {name: usual for name, usual in moved.items() if name != usual}
+    if not moved:
+        return records
+    return [{moved.get(name, name): value for name, value in row.items()} for row in records]
