@@ -29,6 +29,7 @@ from requests import RequestException
 from dlt_pipelines import datagouv, depot, polite, registre, sandbox, stores
 from dlt_pipelines.door import Door
 from dlt_pipelines.sources import (
+    bluesky,
     avis_google,
     campagnes,
     competences,
@@ -292,6 +293,20 @@ CATALOG: dict[str, Source] = {
             keeps_history=False,
             observed_every=timedelta(days=12),
             look_back=timedelta(days=2),  # reposts and favourites come for days
+        ),
+        Source(
+            name="bluesky",
+            label="Bluesky",
+            pillar="visibilite",
+            declare=bluesky.bluesky,
+            tables=("profiles", "posts"),
+            max_age=timedelta(days=2),
+            licence="Conditions d’utilisation de Bluesky",
+            url="https://docs.bsky.app",
+            has_api=True,
+            keeps_history=False,
+            observed_every=timedelta(days=12),
+            look_back=timedelta(days=2),
         ),
         Source(
             name="facebook",
@@ -715,8 +730,6 @@ def _played(
                 until=stop,
             )
         )
-    # The tables of a source are declared together: once for all of them.
-    way.asks = [cache(ask) for ask in way.asks]
     return [*ways, way]
 
 
@@ -767,6 +780,8 @@ def _load(source: Source, way: _Way, doors: Mapping[str, Door], report: Report) 
         destination=dlt.destinations.duckdb(str(stores.raw())),
         dataset_name=f"raw_{source.name}",
     )
+    # The tables of a source are declared together, over one session where it opens one.
+    way.asks = [cache(ask) for ask in way.asks]
     # What an interrupted landing left behind goes in first: dlt would take nothing else.
     pipeline.run()
     pipeline.run([_protected(door, way, report) for door in doors.values()])

@@ -15,6 +15,7 @@ import requests
 from tenacity import (
     RetryCallState,
     Retrying,
+    retry_if_exception,
     retry_if_exception_type,
     retry_if_result,
     wait_random_exponential,
@@ -47,7 +48,8 @@ class Session(requests.Session):
         kwargs["timeout"] = kwargs.get("timeout") or TIMEOUT
         retrying = Retrying(
             retry=retry_if_exception_type(_PASSING)
-            | retry_if_result(lambda response: response.status_code in (429, *range(500, 600))),
+            | retry_if_exception(lambda error: _passes(getattr(error, "response", None)))
+            | retry_if_result(_passes),
             wait=_wait,
             stop=lambda state: state.attempt_number >= ATTEMPTS or self._too_late(state),
             # The last answer is the caller's to judge; the last exception is raised as it was.
@@ -67,14 +69,24 @@ class Session(requests.Session):
         return response
 
 
+def _passes(response: requests.Response | None) -> bool:
+    """Say whether the same question may be answered later; what is not implemented never is."""
+    if response is None:
+        return False
+    return response.status_code in (429, *range(500, 600)) and response.status_code != 501
+
+
 _BACK_OFF = wait_random_exponential(multiplier=0.5, max=60)
 
 
 def _wait(state: RetryCallState) -> float:
     outcome = state.outcome
     asked = None
-    if outcome is not None and not outcome.failed:
-        asked = asked_wait(outcome.result().headers, datetime.now(UTC))
+    if outcome is not None:
+        # A hook may have turned the refusal into an error, which bears it.
+        error = outcome.exception()
+        refusal = getattr(error, "response", None) if error else outcome.result()
+        asked = None if refusal is None else asked_wait(refusal.headers, datetime.now(UTC))
     # A little more than asked: clocks differ, and all clients wake at the same second.
     return _BACK_OFF(state) if asked is None else asked + _BACK_OFF(state) / 10
 

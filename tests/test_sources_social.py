@@ -123,7 +123,7 @@ def everything(source: str) -> str:
     return " ".join(str(query(f"from raw_{source}.{table}")) for (table,) in tables)
 
 
-@pytest.mark.parametrize("source", ["x", "mastodon"])
+@pytest.mark.parametrize("source", ["x", "mastodon", "bluesky"])
 def test_the_sandbox_lands_once_and_whole(data: Path, source: str) -> None:
     first, second = land(source), land(source)
     assert first.origin == "bac_a_sable"
@@ -262,11 +262,82 @@ def test_mastodon(live: Live) -> None:
     assert land("mastodon").total("new") == 0
 
 
+# --- bluesky --------------------------------------------------------------------------------------
+
+BLUESKY = {
+    "base_url": "{url}",
+    "identifier": "veille.example",
+    "app_password": "clé",
+    "accounts": [{"actor": "gend-29.example", "departement_code": "29"}],
+    "subjects": {"inondation": ["crue", "submersion"], "rumeur": ["ancien", "calme"]},
+}
+
+
+def test_bluesky(live: Live) -> None:
+    service = live("bluesky", **BLUESKY)
+    landing = land("bluesky")
+    assert landing.origin == "reel"
+    assert landing.warnings == ["posts : colonne inconnue, non reprise : « pinned_by »"]
+    assert query(
+        "select did, handle, display_name, departement_code, followers_count, posts_count"
+        " from raw_bluesky.profiles"
+    ) == [
+        (
+            "did:plc:gend29",
+            "gend-29.example",
+            "Gendarmerie du Finistère (inventée)",
+            "29",
+            1500,
+            210,
+        )
+    ]
+    assert query(
+        "select sujet, indexed_at at time zone 'UTC', created_at, langs, text, repost_count,"
+        " like_count, quote_count from raw_bluesky.posts order by 2"
+    ) == [
+        (
+            "rumeur",
+            datetime(2026, 3, 1, 9, 0, 1),
+            "2026-03-01T09:00:00.000Z",
+            None,
+            "Par la première version",
+            0,
+            1,
+            None,
+        ),
+        # The clock of its author is two thousand years late: the post is dated all the same.
+        (
+            "inondation",
+            datetime(2026, 3, 1, 10, 0, 1),
+            "0001-01-01T00:00:00.000Z",
+            "fr,br",
+            "L'eau monte, [compte], écrire à [courriel]",
+            1,
+            2,
+            0,
+        ),
+    ]
+    assert set_aside() == [
+        ("posts", "repost_count", "n’est pas un nombre entier"),
+        ("posts", "repost_count", "valeur obligatoire absente"),
+    ]
+    assert "invente" not in everything("bluesky").replace("(inventée)", "")
+    # One session for both tables; the second version of the search is tried once, then left.
+    paths = [path.rpartition(".")[2] for path, _, _ in service.asked]
+    assert paths.count("createSession") == 1
+    assert paths.count("searchPostsV2") == 4
+    assert {
+        headers.get("authorization") for path, _, headers in service.asked if "app.bsky" in path
+    } == {"Bearer jeton"}
+    assert land("bluesky").total("new") == 0
+
+
 # --- what they share ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("source", "settings"), [("x", X | {"posts_per_subject": "1"}), ("mastodon", MASTODON)]
+    ("source", "settings"),
+    [("x", X | {"posts_per_subject": "1"}), ("mastodon", MASTODON), ("bluesky", BLUESKY)],
 )
 def test_a_refused_key_is_said_in_plain_words(
     live: Live, source: str, settings: dict[str, Any]
@@ -278,13 +349,38 @@ def test_a_refused_key_is_said_in_plain_words(
     assert not caught.value.transient
 
 
+def test_a_wait_asked_in_words_of_the_clock_is_waited(live: Live) -> None:
+    service = live("mastodon", **MASTODON)
+    reset = datetime.now(UTC) + timedelta(seconds=2)
+    calm = service.answers
+    refusal = {
+        "path": "/api/v1/timelines/tag/crue",
+        "status": 429,
+        "headers": {"X-RateLimit-Reset": f"{reset:%Y-%m-%dT%H:%M:%S.%fZ}"},
+        "body": {"error": "Too many requests"},
+    }
+
+    def hurried(method: str, target: str, headers: dict[str, str]) -> dict[str, Any]:
+        service.answers = calm if datetime.now(UTC) > reset else [refusal, *calm]
+        return answer(method, target, headers)
+
+    answer, service.answer = service.answer, hurried  # type: ignore[method-assign]
+    assert land("mastodon").tables["statuses"].new == 2
+    refused = service.parameters("/api/v1/timelines/tag/crue", "max_id")
+    assert len(refused) == 3  # refused once, then two pages
+
+
 # --- the real services ----------------------------------------------------------------------------
 
 
 @pytest.mark.live
 @pytest.mark.parametrize(
     ("source", "key"),
-    [("x", "SOURCES__X__TOKEN"), ("mastodon", "SOURCES__MASTODON__TOKENS")],
+    [
+        ("x", "SOURCES__X__TOKEN"),
+        ("mastodon", "SOURCES__MASTODON__TOKENS"),
+        ("bluesky", "SOURCES__BLUESKY__APP_PASSWORD"),
+    ],
 )
 def test_the_real_service(data: Path, source: str, key: str, monkeypatch: Any) -> None:
     if not os.environ.get(key):

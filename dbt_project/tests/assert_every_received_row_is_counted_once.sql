@@ -93,6 +93,8 @@ with totaux as (
         'comptes' as objet,
         (select coalesce(sum(followers_count), 0) from {{ source('x', 'users') }})
         + (select coalesce(sum(followers_count), 0) from {{ source('mastodon', 'accounts') }})
+        + (select coalesce(sum(followers_count), 0) from {{ source('bluesky', 'profiles') }})
+        + (select coalesce(sum(followers_count), 0) from {{ source('linkedin', 'organizations') }})
         + (select coalesce(sum(page_follows), 0) from {{ source('facebook', 'page_insights') }})
         + (select coalesce(sum(followers_count), 0) from {{ source('instagram', 'accounts') }})
             as recu,
@@ -101,13 +103,15 @@ with totaux as (
     select
         'messages par heure' as objet,
         (select coalesce(sum(post_count), 0) from {{ source('x', 'tweet_counts') }})
-        + (select count(*) from {{ source('mastodon', 'statuses') }}) as recu,
+        + (select count(*) from {{ source('mastodon', 'statuses') }})
+        + (select count(*) from {{ source('bluesky', 'posts') }}) as recu,
         (select sum(messages_count) from {{ ref('fct_volumes_sociaux') }}) as publie
     union all
     select
         'messages par jour' as objet,
         (select coalesce(sum(post_count), 0) from {{ source('x', 'tweet_counts') }})
-        + (select count(*) from {{ source('mastodon', 'statuses') }}) as recu,
+        + (select count(*) from {{ source('mastodon', 'statuses') }})
+        + (select count(*) from {{ source('bluesky', 'posts') }}) as recu,
         (select sum(messages_count) from {{ ref('fct_volumes_sociaux__quotidiens') }}) as publie
     union all
     select

@@ -2,8 +2,10 @@
 {% set ecarts = {
     'x': {},
     'mastodon': {},
+    'bluesky': {},
     'facebook': {'publications_count': none},
     'instagram': {},
+    'linkedin': {'publications_count': none},
 } %}
 
 with observations as (

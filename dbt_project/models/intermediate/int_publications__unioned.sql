@@ -13,6 +13,7 @@
 {% set ecarts = {
     'x': {'compte_id': none},
     'mastodon': {'compte_id': none, 'vues_count': none},
+    'bluesky': {'compte_id': none, 'vues_count': none},
     'facebook': {
         'sujet': none,
         'langue': none,

@@ -7,7 +7,7 @@ with comptages as (
         messages_count,
         origine
     from {{ ref('stg_x__volumes') }}
-    {% for plateforme in ['mastodon'] %}
+    {% for plateforme in ['mastodon', 'bluesky'] %}
         union all
         select
             '{{ plateforme }}' as plateforme,
