@@ -1,6 +1,6 @@
 """How many look: at the institution's accounts away from X, at its sites and at their pages."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from random import Random
@@ -26,7 +26,7 @@ class Page:
     path: str
     label: str
     views: float
-    feels: dict[str, float]
+    feels: dict[str, float] = field(hash=False)
 
 
 PAGES = (
