@@ -40,6 +40,7 @@ from dlt_pipelines.sources import (
     linkedin,
     ma_gendarmerie,
     mastodon,
+    matomo,
     moyens,
     perceval,
     piano,
@@ -362,6 +363,19 @@ CATALOG: dict[str, Source] = {
             has_api=True,
             reach=timedelta(days=760),
             look_back=timedelta(days=3),
+        ),
+        Source(
+            name="matomo",
+            label="Matomo",
+            pillar="visibilite",
+            declare=matomo.matomo,
+            tables=("sites", "visits", "pages"),
+            max_age=timedelta(days=3),
+            licence="Usage interne",
+            url="https://developer.matomo.org/api-reference/reporting-api",
+            has_api=True,
+            reach=timedelta(days=760),
+            look_back=timedelta(days=3),  # a site far overseas ends its day after Paris
         ),
         Source(
             name="ssmsi",

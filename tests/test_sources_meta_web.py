@@ -7,7 +7,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ import requests
 from dlt_pipelines import catalog, sandbox, stores
 from dlt_pipelines.catalog import CATALOG, LandingError, land
 from dlt_pipelines.door import Tally
+from dlt_pipelines.sandbox import audience
+from dlt_pipelines.sources import matomo, piano
 
 FROZEN = Path(__file__).with_name("frozen")
 YEAR = sandbox.world(end=date(2026, 3, 15), months=12)
@@ -205,20 +207,23 @@ REFUSALS: dict[str, tuple[str, int, Any]] = {
     "facebook": ("/v25.0/1001", 400, META),
     "instagram": ("/v25.0/1001", 400, META),
     "linkedin": ("/organizations/1001", 401, {"status": 401, "code": "INVALID_ACCESS_TOKEN"}),
+    "piano": ("/getData", 401, {"ErrorType": "Unauthorized"}),
+    # An error is an answer like another to Matomo.
+    "matomo": ("/index.php", 200, {"result": "error", "message": "provided token is invalid"}),
 }
 
 
 @pytest.mark.parametrize("source", REFUSALS)
 def test_a_refused_key_is_said(frozen: Serve, source: str) -> None:
     path, status, said = REFUSALS[source]
-    frozen(source, [{"path": path, "status": status, "answer": said}], **PAGE)
+    frozen(source, [{"path": path, "status": status, "answer": said}], **PAGE, sites=[1])
     with pytest.raises(LandingError, match="clé refusée") as refused:
         land(source)
     assert refused.value.transient is False
 
 
 @pytest.mark.live
-@pytest.mark.parametrize("source", ["facebook", "instagram", "linkedin"])
+@pytest.mark.parametrize("source", ["facebook", "instagram", "linkedin", "piano", "matomo"])
 def test_the_real_service_answers(data: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
     if not os.environ.get(f"SOURCES__{source.upper()}__TOKEN"):
         pytest.skip(f"no key of {source} in the environment")
@@ -355,3 +360,176 @@ def test_linkedin_lands_once(data: Path) -> None:
     assert query(
         "select count(*) = 1 + max(day) - min(day) from raw_linkedin.share_statistics"
     ) == [(True,)]
+
+
+# --- Piano ----------------------------------------------------------------------------------------
+
+MARCH = {"since": date(2026, 3, 2), "until": date(2026, 3, 4)}
+
+
+def test_piano_keeps_the_visits_whose_hour_it_lost(frozen: Serve) -> None:
+    service = frozen("piano")
+    landed = admitted(
+        "piano",
+        base_url=service.address,
+        token="acces_secret",
+        sites=[9],
+        page_filter="gendarmerie",
+        **MARCH,
+    )
+    rows, tally = landed["visits"]
+    assert picked(rows, "site_id", "site_level2", "date", "visit_hour", "m_visits") == [
+        ("9", "tchat", date(2026, 3, 1), "9", 41),
+        ("9", "tchat", date(2026, 3, 1), "N/A", 2),
+    ]
+    assert [reject["colonne"] for reject in tally.rejects] == ["m_visits"]
+    # A metric of another name is the same one; an address typed in a page's name is not kept.
+    rows, _ = landed["pages"]
+    assert picked(rows, "page_full_name", "m_page_loads") == [
+        ("gendarmerie::tchat", 77),
+        ("gendarmerie::retour?courriel=[courriel]", 1),
+    ]
+    rows, _ = landed["geo"]
+    assert picked(rows, "month", "geo_region", "m_visits") == [
+        ("2026-03", "Auvergne-rhone-alpes", 30),
+        ("2026-03", "N/A", 13),
+    ]
+    assert {asked["headers"]["x-api-key"] for asked in service.asked} == {"acces_secret"}
+    assert all(json.loads(asked["params"]["sort"]) for asked in service.asked)
+    starts = {
+        asked["params"]["columns"]: json.loads(asked["params"]["period"])["p1"][0]["start"]
+        for asked in service.asked
+    }
+    # A month is asked whole, days are not.
+    assert sorted(starts.values()) == ["2026-03-01", "2026-03-02", "2026-03-02"]
+
+
+def test_piano_is_read_in_halves_past_its_limit(
+    played: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = {"since": date(2026, 2, 1), "until": date(2026, 3, 1)}
+    whole = admitted("piano", **sandbox.settings("piano", played), **days)["visits"][0]
+    assert len(whole) > 1_300
+    monkeypatch.setattr(piano, "ROWS_A_PAGE", 100)
+    monkeypatch.setattr(piano, "ROWS_A_QUERY", 400)
+    settings = sandbox.settings("piano", played)
+    source = piano.piano(**settings, **days)
+    pages = [page["records"] for page in source.resources["visits"]]
+    assert max(map(len, pages)) == 100
+    keys = ("date", "visit_hour", "site_level2", "m_visits")
+    told = {tuple(str(row[key]) for key in keys) for page in pages for row in page}
+    assert told == {tuple(str(row[key]) for key in keys) for row in whole}
+
+
+def test_the_invented_piano_keeps_its_contract(played: str) -> None:
+    root = sandbox.settings("piano", played)["base_url"]
+    good = {
+        "space": {"s": sandbox.settings("piano", played)["sites"]},
+        "columns": ["date", "visit_hour", "site_level2", "m_visits"],
+        "period": {"p1": [{"type": "D", "start": "2026-02-01", "end": "2026-02-28"}]},
+        "sort": ["-m_visits"],
+        "max-results": 10_000,
+        "page-num": 1,
+    }
+
+    def ask(key: str = sandbox.TOKEN, **other: Any) -> requests.Response:
+        headers = {"x-api-key": key}
+        return requests.post(f"{root}/getData", json=good | other, headers=headers, timeout=30)
+
+    rows = ask().json()["DataFeed"]["Rows"]
+    assert "N/A" in {row["visit_hour"] for row in rows}
+    assert ask("faux").status_code == 401
+    for refused in ({"sort": []}, {"max-results": 10_001}, {"page-num": 21}):
+        assert ask(**refused).status_code == 400
+
+
+def test_piano_lands_once(data: Path) -> None:
+    doubles_nothing("piano")
+    assert query(
+        "select count(distinct geo_region) - 1, count(*) filter (visit_hour = 'N/A') > 0"
+        " from raw_piano.geo, (select any_value(visit_hour) as visit_hour from raw_piano.visits"
+        " where visit_hour = 'N/A') group by visit_hour"
+    ) == [(18, True)]
+
+
+# --- Matomo ---------------------------------------------------------------------------------------
+
+
+def test_matomo_reads_days_with_rows_one_row_or_nothing(frozen: Serve) -> None:
+    service = frozen("matomo")
+    settings = {"base_url": service.address, "token": "jeton", "sites": [1]}
+    landed = admitted("matomo", **settings, **MARCH)
+    rows, tally = landed["sites"]
+    assert picked(rows, "idsite", "name", "timezone") == [(1, "Site inventé", "America/Cayenne")]
+    assert not tally.unknown
+    rows, tally = landed["visits"]
+    assert picked(rows, "date", "nb_visits", "nb_uniq_visitors") == [(date(2026, 3, 1), 100, 90)]
+    assert [reject["colonne"] for reject in tally.rejects] == ["nb_visits"]
+    rows, tally = landed["pages"]
+    assert picked(rows, "date", "label", "nb_hits", "entry_nb_visits") == [
+        (date(2026, 3, 1), "/crues", 75, 20),
+        (date(2026, 3, 1), "/retour?tel=[telephone]", 1, None),
+    ]
+    assert not tally.unknown
+    assert "url" not in rows[0]
+    # The key travels in the body, and nowhere else.
+    assert {asked["query"] for asked in service.asked} == {""}
+    assert {asked["params"]["token_auth"] for asked in service.asked} == {"jeton"}
+    assert {asked["params"].get("date") for asked in service.asked} == {
+        None,
+        "2026-03-02,2026-03-03",
+    }
+
+
+def test_matomo_without_any_data_answers_a_list(frozen: Serve) -> None:
+    service = frozen("matomo", [{"path": "/index.php", "answer": []}])
+    settings = {"base_url": service.address, "token": "jeton", "sites": [1]}
+    source = matomo.matomo(**settings, **MARCH)
+    assert [page["records"] for page in source.resources["visits"]] == [[]]
+
+
+def test_the_invented_matomo_keeps_its_contract(played: str) -> None:
+    address = sandbox.settings("matomo", played)["base_url"] + "/index.php"
+    form = {"module": "API", "format": "json", "idSite": "1", "period": "day"}
+    form |= {"method": "Actions.getPageUrls", "flat": "1", "date": "2026-02-01,2026-02-02"}
+    key = {"token_auth": sandbox.TOKEN}
+    first = requests.post(address, data=form | key, timeout=30).json()
+    assert [len(rows) for rows in first.values()] == [100, 5]
+    whole = requests.post(address, data=form | key | {"filter_limit": "-1"}, timeout=30).json()
+    assert [len(rows) for rows in whole.values()] == [106, 5]
+    for refused in (
+        requests.post(address, data=form | {"token_auth": "faux"}, timeout=30),
+        requests.post(address, data=form, params=key, timeout=30),
+        requests.post(address, data=form | key | {"idSite": "9"}, timeout=30),
+    ):
+        assert (refused.status_code, refused.json()["result"]) == (200, "error")
+
+
+def test_matomo_lands_once(data: Path) -> None:
+    doubles_nothing("matomo")
+    # Days that the second site lost are absent, and no day is cut at a hundred pages.
+    assert query(
+        "select idsite, count(*) < (select count(distinct date) from raw_matomo.visits)"
+        " from raw_matomo.visits group by 1 order by 1"
+    ) == [(1, False), (2, True)]
+    assert query(
+        "select max(pages) from (select count(*) as pages from raw_matomo.pages"
+        " group by idsite, date)"
+    ) == [(106,)]
+
+
+# --- together -------------------------------------------------------------------------------------
+
+
+def test_an_event_is_felt_wherever_people_look() -> None:
+    flood = next(event for event in sandbox.ledger(YEAR) if event.kind == "inondation")
+    breakdown = next(event for event in sandbox.ledger(YEAR) if event.kind == "panne")
+
+    def seen(path: str, day: date) -> int:
+        (page,) = (page for page in audience.PAGES if page.path == path)
+        return audience.views(YEAR.seed, YEAR.size, page, day)
+
+    before, during = (flood.start + timedelta(days=n) for n in (-4, 2))
+    assert seen("/crues", during.date()) > 5 * seen("/crues", before.date())
+    day = (breakdown.start + timedelta(days=1)).date()
+    assert seen("declaration", day) < 0.75 * seen("declaration", day - timedelta(days=7))

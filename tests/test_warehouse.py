@@ -16,6 +16,7 @@ from dlt_pipelines import catalog, registre
 
 PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
 MARTS = {
+    "fct_audience",
     "fct_avis",
     "fct_comptes",
     "fct_contacts",
@@ -211,6 +212,51 @@ RECEIVED = {
                 ("2025-10-26 01:10:00+00", "Signalement", "hameçonnage"),
             )
         )
+    ],
+    "raw_piano.visits": [
+        {
+            "site_id": "9",
+            "site_level2": "tchat",
+            "date": "2026-03-01",
+            "visit_hour": hour,
+            "m_visits": visits,
+        }
+        for hour, visits in (("0", 3), ("23", 4), ("N/A", 1))
+    ],
+    "raw_piano.pages": [
+        {
+            "site_id": "9",
+            "site_level2": "tchat",
+            "date": "2026-03-01",
+            "page_full_name": "tchat::accueil",
+            "m_page_loads": 21,
+        }
+    ],
+    "raw_piano.geo": [
+        {
+            "site_id": "9",
+            "site_level2": "tchat",
+            "month": "2026-03",
+            "geo_country": country,
+            "geo_region": region,
+            "geo_city": city,
+            "m_visits": visits,
+        }
+        for country, region, city, visits in (
+            ("France", "Auvergne-rhone-alpes", "Annecy", 4),
+            ("France", "Auvergne-rhone-alpes", "N/A", 1),
+            ("France", "N/A", "N/A", 2),
+            ("Belgium", "N/A", "N/A", 1),
+        )
+    ],
+    "raw_matomo.sites": [{"idsite": 1, "name": "Site inventé"}],
+    "raw_matomo.visits": [
+        {"idsite": site, "date": "2026-03-01", "nb_visits": 10, "nb_uniq_visitors": 9}
+        for site in (1, 2)
+    ],
+    "raw_matomo.pages": [
+        {"idsite": 1, "date": "2026-03-01", "label": label, "nb_hits": hits, "nb_visits": 8}
+        for label, hits in (("/", 14), ("/crues", 6))
     ],
     "raw_ssmsi.delinquance_departements": [
         {
@@ -468,6 +514,30 @@ def test_an_unknown_reason_is_counted_as_such(ask: Callable[[str], Any]) -> None
         ("signalement", "2025-10-26 00:00:00", 2, 1),
         ("signalement", "2025-10-26 01:00:00", 2, 1),
     ]
+
+
+@pytest.mark.slow
+def test_visits_and_views_are_counted_where_they_add_up(ask: Callable[[str], Any]) -> None:
+    assert ask(
+        "select site_id, site_label, page, visites_count, pages_vues_count"
+        " from marts.fct_audience order by source desc, site_id, page nulls first"
+    ) == [
+        ("9/tchat", "tchat", None, 8, None),
+        ("9/tchat", "tchat", "tchat::accueil", None, 21),
+        ("1", "Site inventé", None, 10, None),
+        ("1", "Site inventé", "/", None, 14),
+        ("1", "Site inventé", "/crues", None, 6),
+        # A site that nobody described is counted under its number.
+        ("2", "2", None, 10, None),
+    ]
+    # The hour that Piano lost is no hour, and its visit is there.
+    assert ask("select sum(visites_count) from staging.stg_piano__visites where heure is null") == [
+        (1,)
+    ]
+    assert ask(
+        "select region_recue, region_code, visites_count from intermediate.int_audience__regions"
+        " where pays = 'France' order by 3"
+    ) == [(None, None, 2), ("Auvergne-rhone-alpes", "84", 5)]
 
 
 @pytest.mark.slow

@@ -115,6 +115,18 @@ with totaux as (
         (select sum(messages_count) from {{ ref('fct_volumes_sociaux__quotidiens') }}) as publie
     union all
     select
+        'visites' as objet,
+        (select coalesce(sum(m_visits), 0) from {{ source('piano', 'visits') }})
+        + (select coalesce(sum(nb_visits), 0) from {{ source('matomo', 'visits') }}) as recu,
+        (select sum(visites_count) from {{ ref('fct_audience') }}) as publie
+    union all
+    select
+        'pages vues' as objet,
+        (select coalesce(sum(m_page_loads), 0) from {{ source('piano', 'pages') }})
+        + (select coalesce(sum(nb_hits), 0) from {{ source('matomo', 'pages') }}) as recu,
+        (select sum(pages_vues_count) from {{ ref('fct_audience') }}) as publie
+    union all
+    select
         'faits' as objet,
         (select sum(nombre) from {{ source('ssmsi', 'delinquance_departements') }}) as recu,
         (select sum(faits_count) from {{ ref('fct_delinquance') }}) as publie

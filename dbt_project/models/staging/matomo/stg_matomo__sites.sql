@@ -1,0 +1,13 @@
+with source as (
+    select * from {{ source('matomo', 'sites') }}
+)
+
+select
+    -- ids
+    cast(idsite as varchar) as site_id,
+    name as site_label,
+    main_url as url,
+    timezone as fuseau,
+    -- provenance
+    _origine as origine
+from source
