@@ -29,8 +29,8 @@ from requests import RequestException
 from dlt_pipelines import datagouv, depot, polite, registre, sandbox, stores
 from dlt_pipelines.door import Door
 from dlt_pipelines.sources import (
-    bluesky,
     avis_google,
+    bluesky,
     campagnes,
     competences,
     facebook,

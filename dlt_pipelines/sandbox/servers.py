@@ -28,8 +28,8 @@ from dlt_pipelines.sandbox.datagouv import DataGouv
 from dlt_pipelines.sandbox.faults import Faults, Faulty
 from dlt_pipelines.sandbox.jedonnemonavis import JeDonneMonAvis
 from dlt_pipelines.sandbox.linkedin import LinkedIn
-from dlt_pipelines.sandbox.partoo import Partoo
 from dlt_pipelines.sandbox.matomo import Matomo
+from dlt_pipelines.sandbox.partoo import Partoo
 from dlt_pipelines.sandbox.piano import Piano
 from dlt_pipelines.sandbox.service import Refusal, Service, instant_of
 from dlt_pipelines.sandbox.story import SandboxError, World, departements
