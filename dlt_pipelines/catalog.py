@@ -51,6 +51,7 @@ from dlt_pipelines.sources import (
     structures,
     unites,
     x,
+    youtube,
 )
 
 REAL, SANDBOX = "reel", "bac_a_sable"
@@ -309,6 +310,19 @@ CATALOG: dict[str, Source] = {
             keeps_history=False,
             observed_every=timedelta(days=12),
             look_back=timedelta(days=2),
+        ),
+        Source(
+            name="youtube",
+            label="YouTube",
+            pillar="visibilite",
+            declare=youtube.youtube,
+            tables=("channels", "videos"),
+            max_age=timedelta(days=2),
+            licence="Conditions d’utilisation de l’API de YouTube",
+            url="https://developers.google.com/youtube/v3",
+            has_api=True,
+            keeps_history=False,
+            observed_every=timedelta(days=24),
         ),
         Source(
             name="facebook",

@@ -94,6 +94,7 @@ with totaux as (
         (select coalesce(sum(followers_count), 0) from {{ source('x', 'users') }})
         + (select coalesce(sum(followers_count), 0) from {{ source('mastodon', 'accounts') }})
         + (select coalesce(sum(followers_count), 0) from {{ source('bluesky', 'profiles') }})
+        + (select coalesce(sum(subscriber_count), 0) from {{ source('youtube', 'channels') }})
         + (select coalesce(sum(followers_count), 0) from {{ source('linkedin', 'organizations') }})
         + (select coalesce(sum(page_follows), 0) from {{ source('facebook', 'page_insights') }})
         + (select coalesce(sum(followers_count), 0) from {{ source('instagram', 'accounts') }})

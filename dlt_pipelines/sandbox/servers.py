@@ -23,7 +23,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 from dlt_pipelines import stores
-from dlt_pipelines.sandbox import bluesky, mastodon, meta, x
+from dlt_pipelines.sandbox import bluesky, mastodon, meta, x, youtube
 from dlt_pipelines.sandbox.datagouv import DataGouv
 from dlt_pipelines.sandbox.faults import Faults, Faulty
 from dlt_pipelines.sandbox.jedonnemonavis import JeDonneMonAvis
@@ -285,6 +285,7 @@ SERVICES: dict[str, type[Service]] = {
     "x": x.X,
     "mastodon": mastodon.Mastodon,
     "bluesky": bluesky.Bluesky,
+    "youtube": youtube.YouTube,
     "facebook": meta.Facebook,
     "instagram": meta.Instagram,
     "linkedin": LinkedIn,

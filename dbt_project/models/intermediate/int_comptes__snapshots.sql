@@ -3,6 +3,7 @@
     'x': {},
     'mastodon': {},
     'bluesky': {},
+    'youtube': {},
     'facebook': {'publications_count': none},
     'instagram': {},
     'linkedin': {'publications_count': none},

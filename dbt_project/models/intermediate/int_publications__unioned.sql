@@ -14,6 +14,7 @@
     'x': {'compte_id': none},
     'mastodon': {'compte_id': none, 'vues_count': none},
     'bluesky': {'compte_id': none, 'vues_count': none},
+    'youtube': {'sujet': none, 'partages_count': none, 'citations_count': none},
     'facebook': {
         'sujet': none,
         'langue': none,

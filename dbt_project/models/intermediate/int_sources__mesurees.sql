@@ -23,6 +23,8 @@
     ('mastodon', 'stg_mastodon__tendances', 'jour'),
     ('bluesky', 'stg_bluesky__comptes', 'jour'),
     ('bluesky', 'stg_bluesky__publications', jour_paris('publie_at')),
+    ('youtube', 'stg_youtube__comptes', 'jour'),
+    ('youtube', 'stg_youtube__publications', jour_paris('publie_at')),
     ('facebook', 'stg_facebook__comptes', 'jour'),
     ('facebook', 'stg_facebook__publications', jour_paris('publie_at')),
     ('instagram', 'stg_instagram__comptes', 'jour'),
