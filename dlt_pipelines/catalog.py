@@ -42,6 +42,7 @@ from dlt_pipelines.sources import (
     mastodon,
     matomo,
     moyens,
+    observatoire,
     perceval,
     piano,
     pre_plainte,
@@ -236,6 +237,19 @@ CATALOG: dict[str, Source] = {
             licence="Licence Ouverte 2.0",
             url="https://www.data.gouv.fr/fr/datasets/5489cda0c751df35a24120e7/",
             reads="csv",
+        ),
+        Source(
+            name="observatoire",
+            label="Observatoire des démarches essentielles",
+            pillar="perception",
+            declare=observatoire.observatoire,
+            tables=("editions", "procedures", "indicateurs"),
+            max_age=timedelta(days=120),
+            licence="Licence Ouverte 2.0",
+            url="https://observatoire.numerique.gouv.fr",
+            has_api=True,
+            look_back=timedelta(days=200),  # an edition is mended after it is published
+            slice=timedelta(days=7300),  # a few editions a year: all of them at once
         ),
         Source(
             name="campagnes",

@@ -19,6 +19,7 @@ SOURCES = (
     "competences",
     "ma_gendarmerie",
     "moyens",
+    "observatoire",
     "pre_plainte",
     "signalements_agreges",
     "unites",
@@ -414,8 +415,62 @@ def test_competences(data: Path) -> None:
     assert set_aside("competences") == [(4, "institution", "n’est ni GN ni PN")]
 
 
+# --- observatoire ---------------------------------------------------------------------------------
+
+
+def test_observatoire(data: Path, portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCES__OBSERVATOIRE__LIVE", "true")
+    monkeypatch.setenv("SOURCES__OBSERVATOIRE__BASE_URL", f"{portal.url}/api")
+    frozen = json.loads((FROZEN / "observatoire.json").read_text(encoding="utf-8"))
+
+    def tell() -> None:
+        portal.contents["/api/editions"] = json.dumps(frozen["editions"]).encode()
+        for edition, procedures in frozen["procedures"].items():
+            path = f"/api/procedures?editionId={edition}"
+            portal.contents[path] = json.dumps(procedures).encode()
+
+    tell()
+    landing = land("observatoire")
+    assert landing.warnings == []
+    assert {name: (t.read, t.new, t.quarantined) for name, t in landing.tables.items()} == {
+        "editions": (3, 3, 0),
+        "procedures": (4, 3, 1),
+        "indicateurs": (5, 4, 1),
+    }
+    assert query(
+        "select id, edition_id, grist_identifier, jdma_identifier, volume, no_jdma"
+        " from raw_observatoire.procedures order by 1"
+    ) == [
+        ("p1", "e1", "7", "901", 120000, "false"),
+        ("p2", "e2", "7", None, None, "true"),
+        ("p4", "e2", None, None, 10, None),
+    ]
+    # An edition mended by adding fields tells one indicator twice: the last one stands.
+    assert query(
+        "select procedure_id, slug, value, color, goal_reached"
+        " from raw_observatoire.indicateurs order by 1, 2"
+    ) == [
+        ("p1", "handicap", "Non", "red", "false"),
+        ("p1", "satisfaction", "8,4", "green", "true"),
+        ("p2", "satisfaction", "8,1", "green", "true"),
+        ("p2", "uptime", None, "gray", None),
+    ]
+    assert not land("observatoire").changed
+
+    # Only the editions that may still be mended are asked again.
+    frozen["editions"][2]["end_date"] = f"{date.today()}T22:00:00.000Z"
+    frozen["procedures"]["e3"] = [{"id": "p5", "title": "Nouvelle", "editionId": "e3"}]
+    tell()
+    portal.asked.clear()
+    later = land("observatoire")
+    assert (later.total("new"), later.total("changed")) == (1, 1)
+    assert {path for path in portal.asked if "procedures" in path} == {
+        "/api/procedures?editionId=e3"
+    }
+
+
 @pytest.mark.live
-@pytest.mark.parametrize("source", ["competences", "ssmsi", "structures", "unites"])
+@pytest.mark.parametrize("source", ["competences", "observatoire", "ssmsi", "structures", "unites"])
 def test_the_real_portal_answers(
     data: Path,
     source: str,
@@ -428,4 +483,4 @@ def test_the_real_portal_answers(
     landing = land(source)
     assert landing.origin == "reel"
     assert landing.files_refused == []
-    assert landing.total("new") > 1000
+    assert landing.total("new") > 100

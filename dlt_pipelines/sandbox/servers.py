@@ -29,6 +29,7 @@ from dlt_pipelines.sandbox.faults import Faults, Faulty
 from dlt_pipelines.sandbox.jedonnemonavis import JeDonneMonAvis
 from dlt_pipelines.sandbox.linkedin import LinkedIn
 from dlt_pipelines.sandbox.matomo import Matomo
+from dlt_pipelines.sandbox.observatoire import Observatoire
 from dlt_pipelines.sandbox.partoo import Partoo
 from dlt_pipelines.sandbox.piano import Piano
 from dlt_pipelines.sandbox.service import Refusal, Service, instant_of
@@ -279,6 +280,7 @@ def _sql(clause: str) -> str:
 
 SERVICES: dict[str, type[Service]] = {
     "datagouv": DataGouv,
+    "observatoire": Observatoire,
     "avis_google": Partoo,
     "jedonnemonavis": JeDonneMonAvis,
     "services_publics_plus": ServicesPublicsPlus,
