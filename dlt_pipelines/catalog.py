@@ -308,7 +308,7 @@ CATALOG: dict[str, Source] = {
             url="https://docs.joinmastodon.org/api/",
             has_api=True,
             keeps_history=False,
-            observed_every=timedelta(days=12),
+            observed_every=timedelta(days=24),
             look_back=timedelta(days=2),  # reposts and favourites come for days
         ),
         Source(
@@ -322,7 +322,7 @@ CATALOG: dict[str, Source] = {
             url="https://docs.bsky.app",
             has_api=True,
             keeps_history=False,
-            observed_every=timedelta(days=12),
+            observed_every=timedelta(days=24),
             look_back=timedelta(days=2),
         ),
         Source(
