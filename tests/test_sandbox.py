@@ -384,9 +384,10 @@ def test_counts_cover_the_seven_days_and_come_in_pages(get: Get) -> None:
     }
     assert len(set(sums.values())) == 1
     assert sums["day"] > 1000
-    assert [
-        len(page["data"]) for page in pages_of(get, at, granularity="minute", **asked)
-    ] == [120, *[200] * 21][::-1]
+    assert [len(page["data"]) for page in pages_of(get, at, granularity="minute", **asked)] == [
+        120,
+        *[200] * 21,
+    ][::-1]
 
 
 @pytest.mark.parametrize(
