@@ -186,7 +186,7 @@ def status() -> int:
 
 
 def _sources_table() -> Table:
-    names = ("Source", "Origine", "Lignes", "Jusqu'au", "Fraîcheur", "Écartées", "Refusés")
+    names = ("Source", "Origine", "Lignes", "Jusqu'au", "Prise", "Écartées", "Refusés")
     table = Table(*names, box=SIMPLE_HEAD, pad_edge=False)
     with duckdb.connect(str(stores.published()), read_only=True) as connection:
         rows = connection.execute(
@@ -204,7 +204,7 @@ def _sources_table() -> Table:
             origins[origin],
             f"{count or 0:,}".replace(",", "\N{NARROW NO-BREAK SPACE}"),
             f"{until:%d/%m/%Y}" if until else "–",
-            f"[red]retard : {age}[/]" if late else f"[green]{age}[/]",
+            f"[red]{age}, trop vieux[/]" if late else f"[green]{age}[/]",
             f"[yellow]{quarantined}[/]" if quarantined else "0",
             f"[yellow]{refused}[/]" if refused else "0",
         )
@@ -213,7 +213,10 @@ def _sources_table() -> Table:
 
 def _prepare_dagster_home() -> None:
     stores.dagster_home().mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(HERE / "dagster.yaml", stores.dagster_home() / "dagster.yaml")
+    settings, copy = (HERE / "dagster.yaml").read_text(), stores.dagster_home() / "dagster.yaml"
+    # Written only when it differs: another process may be reading it.
+    if not copy.exists() or copy.read_text() != settings:
+        copy.write_text(settings)
 
 
 def _new_log() -> Path:

@@ -7,6 +7,7 @@ raw table is that of the dbt source which reads it, so the lineage joins with no
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
@@ -77,6 +78,7 @@ def raw_asset(name: str) -> dg.AssetsDefinition:
                 deps=[["exterieur", name]],
                 group_name="raw",
                 kinds={"dlt", "duckdb"},
+                description=f"{source.label} : {table}, comme reçu et protégé.",
                 freshness_policy=dg.FreshnessPolicy.time_window(
                     warn_window=source.max_age, fail_window=2 * source.max_age
                 ),
@@ -94,6 +96,13 @@ def raw_asset(name: str) -> dg.AssetsDefinition:
                 asset=first,
                 description="Fichiers du dépôt refusés, et pourquoi.",
             ),
+            # The freshness policy sees that the source was visited, which a run does every day;
+            # files that nobody drops any more grow old unseen without this one.
+            dg.AssetCheckSpec(
+                f"{name}_is_fresh",
+                asset=first,
+                description=f"Du nouveau depuis moins de {source.max_age.days} jours.",
+            ),
         ],
         pool=WRITER,
         retry_policy=RETRIES,
@@ -108,7 +117,7 @@ def raw_asset(name: str) -> dg.AssetsDefinition:
             yield dg.MaterializeResult(
                 asset_key=[name, table],
                 metadata={
-                    "dagster/row_count": held["rows"][table],
+                    "dagster/row_count": held.rows[table],
                     "lignes lues": count.read,
                     "lignes nouvelles": count.new,
                     "lignes modifiées": count.changed,
@@ -123,9 +132,9 @@ def raw_asset(name: str) -> dg.AssetsDefinition:
         yield dg.AssetCheckResult(
             asset_key=first,
             check_name=f"{name}_has_no_quarantine",
-            passed=not held["reasons"],
+            passed=not held.reasons,
             severity=dg.AssetCheckSeverity.WARN,
-            metadata={"lignes écartées": sum(held["reasons"].values()), **held["reasons"]},
+            metadata={"lignes écartées": sum(held.reasons.values()), **held.reasons},
         )
         yield dg.AssetCheckResult(
             asset_key=first,
@@ -134,27 +143,44 @@ def raw_asset(name: str) -> dg.AssetsDefinition:
             severity=dg.AssetCheckSeverity.WARN,
             metadata=dict(landing.files_refused),
         )
+        yield dg.AssetCheckResult(
+            asset_key=first,
+            check_name=f"{name}_is_fresh",
+            passed=held.days_since_news <= source.max_age.days,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={"jours depuis la dernière nouveauté": held.days_since_news},
+        )
 
     return landed
 
 
-def _held(landing: Landing) -> dict[str, dict[str, int]]:
-    """Return the rows each table holds and the reasons of the quarantine, after a landing."""
+@dataclass(frozen=True)
+class Held:
+    """What a source holds after a landing; `reasons` of its quarantine -> rows."""
+
+    rows: dict[str, int]
+    reasons: dict[str, int]
+    days_since_news: int
+
+
+def _held(landing: Landing) -> Held:
     with duckdb.connect(str(stores.raw()), read_only=True) as connection:
-        return {
-            "rows": {
-                table: connection.execute(
-                    f'select count(*) from raw_{landing.source}."{table}"'  # noqa: S608
-                ).fetchall()[0][0]
-                for table in landing.tables
-            },
-            "reasons": dict(
-                connection.execute(
-                    "select motif, count(*) from quarantaine.lignes where source = ? group by all",
-                    [landing.source],
-                ).fetchall()
-            ),
+        rows = {
+            table: connection.execute(
+                f'select count(*) from raw_{landing.source}."{table}"'  # noqa: S608
+            ).fetchall()[0][0]
+            for table in landing.tables
         }
+        reasons = connection.execute(
+            "select motif, count(*) from quarantaine.lignes where source = ? group by all",
+            [landing.source],
+        ).fetchall()
+        days = connection.execute(
+            "select coalesce(date_diff('day', max(debut_at), now()), 0) from registre.prises"
+            " where source = ? and lignes_nouvelles + lignes_modifiees > 0",
+            [landing.source],
+        ).fetchall()[0][0]
+    return Held(rows, dict(reasons), days)
 
 
 def _sentence(landing: Landing) -> str:

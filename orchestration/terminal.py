@@ -100,7 +100,12 @@ class Terminal(logging.Handler):
                 check = event.event_specific_data
                 if not check.passed:
                     colour = "red" if check.severity.value == "ERROR" else "yellow"
-                    self._print(f"  [{colour}]![/] [dim]{escape(check.check_name)}[/]")
+                    counts = ", ".join(
+                        f"{name} : {entry.value}"
+                        for name, entry in check.metadata.items()
+                        if type(entry.value) is int
+                    )
+                    self._print(f"  [{colour}]![/] {check.check_name} · {escape(counts)}")
             case "ENGINE_EVENT" if "blocked by limit" in event.message:
                 self._print(f"  {step.label} attend la fin d'un autre run")
 
