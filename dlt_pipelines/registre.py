@@ -71,6 +71,9 @@ def write(
 ) -> None:
     """Write `rows` into a table of the ledger; `verb` is `insert` or `insert or replace`."""
     if rows:
-        connection.register("written", pa.Table.from_pylist(rows))
+        # Not from_pylist(): it keeps the columns of the first row alone.
+        names = dict.fromkeys(name for row in rows for name in row)
+        columns = {name: [row.get(name) for row in rows] for name in names}
+        connection.register("written", pa.table(columns))
         connection.execute(f"{verb} into {table} by name from written")
         connection.unregister("written")
