@@ -57,8 +57,10 @@ def main() -> int:
             case _:
                 return status()
     except KeyboardInterrupt:
-        print("\nInterrompu.", file=sys.stderr)
-        return 130
+        print("\nInterrompu : relancer reprend sans rien perdre ni doubler.", file=sys.stderr)
+        sys.stdout.flush()
+        # An ordinary end would wait for dbt's threads, and abort on those that DuckDB holds.
+        os._exit(130)
 
 
 def build() -> int:
@@ -74,8 +76,9 @@ def build() -> int:
     console.print(f"[bold]CyberImpact[/] · données : {stores.data()}")
     _prepare_dagster_home()
     try:
-        from orchestration.assets import STEPS
-        from orchestration.definitions import defs
+        with console.status("chargement du projet"):
+            from orchestration.assets import STEPS
+            from orchestration.definitions import defs
     except Exception as error:
         log.write_text(traceback.format_exc(), encoding="utf-8")
         cause, _, remedy = str(error).partition("Remède : ")
@@ -94,9 +97,11 @@ def build() -> int:
             raise_on_error=False,
         )
     console.print(terminal.summary())
-    if not result.success:
+    if terminal.failures:
         console.print(terminal.failure())
         return 1
+    if not result.success:
+        raise KeyboardInterrupt
     console.print(f"[green]Fait[/] en {time.monotonic() - started:.0f} s. Journal : {log}")
     return 0
 

@@ -28,28 +28,41 @@ SITE_BUILDER = "site_builder"
 
 Events = Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]
 
-# Locks and networks pass; requests' errors are OSErrors.
-MAY_PASS = (OSError, duckdb.IOException)
-RETRIES = dg.RetryPolicy(
-    max_retries=3, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
-)
+RETRIES = 3
+SECONDS_BEFORE_RETRY = 2  # doubled each time
 GENERIC_REMEDY = "relancer ; si l'erreur revient, lire le journal et signaler l'anomalie."
 SAID_IN_FRENCH = (LandingError, warehouse.WarehouseError, publication.PublicationError, SiteError)
 
 
 @contextmanager
-def told_plainly() -> Iterator[None]:
-    """Turn an error into a failure that says its cause, tried again only if it may pass."""
+def told_plainly(context: dg.AssetExecutionContext) -> Iterator[None]:
+    """Turn an error into a failure that says its cause, after new tries if it may pass.
+
+    Not by a RetryPolicy: Dagster would apply it to an interruption too, and Ctrl-C start again.
+    """
     try:
         yield
-    except (dg.Failure, *MAY_PASS):
-        raise
-    except SAID_IN_FRENCH as error:
-        may_pass = isinstance(error, LandingError) and error.transient
-        raise dg.Failure(str(error), allow_retries=may_pass) from error
     except Exception as error:
-        said = f"{type(error).__name__} : {error}\nRemède : {GENERIC_REMEDY}"
+        if _was_interrupted(error):
+            raise dg.DagsterExecutionInterruptedError from error
+        if isinstance(error, LandingError):
+            may_pass = error.transient
+        else:  # locks, networks
+            may_pass = isinstance(error, OSError | duckdb.IOException)
+        if may_pass and context.retry_number < RETRIES:
+            delay = SECONDS_BEFORE_RETRY * 2**context.retry_number
+            raise dg.RetryRequested(RETRIES, delay) from error
+        said = str(error)
+        if not isinstance(error, SAID_IN_FRENCH):
+            said = f"{type(error).__name__} : {error}\nRemède : {GENERIC_REMEDY}"
         raise dg.Failure(said, allow_retries=False) from error
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    # dlt and dbt wrap the interruption in errors of their own.
+    while error and not isinstance(error, dg.DagsterExecutionInterruptedError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 # ---- raw ------------------------------------------------------------------------------------
@@ -105,11 +118,10 @@ def raw_asset(name: str) -> dg.AssetsDefinition:
             ),
         ],
         pool=WRITER,
-        retry_policy=RETRIES,
         required_resource_keys={"living_run"},
     )
     def landed(context: dg.AssetExecutionContext) -> Events:
-        with told_plainly():
+        with told_plainly(context):
             landing = land(name, report=context.log.info)
             held = _held(landing)
         context.log.info(_sentence(landing))
@@ -239,11 +251,10 @@ NAMES = Names(DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True))
     manifest=MANIFEST,
     dagster_dbt_translator=NAMES,
     pool=WRITER,
-    retry_policy=RETRIES,
     required_resource_keys={"living_run"},
 )
 def built(context: dg.AssetExecutionContext) -> Events:
-    with told_plainly():
+    with told_plainly(context):
         if context.is_subset:
             selection = get_updated_cli_invocation_params_for_context(context, MANIFEST, NAMES)
             arguments = [*selection.selection_args]
@@ -307,7 +318,6 @@ published = dg.AssetKey(["published", "cyberimpact"])
         )
     ],
     pool=WRITER,
-    retry_policy=RETRIES,
     required_resource_keys={"living_run"},
 )
 def publication_asset(context: dg.AssetExecutionContext) -> Events:
@@ -317,7 +327,7 @@ def publication_asset(context: dg.AssetExecutionContext) -> Events:
     is_unchanged = rows is not None
     if rows is None:
         marks.forget("publication")
-        with told_plainly():
+        with told_plainly(context):
             rows = publication.publish(
                 stores.warehouse(),
                 *targets,
@@ -357,7 +367,6 @@ pages = page_marts()
         for page, read in pages.items()
     ],
     pool=SITE_BUILDER,
-    retry_policy=RETRIES,
     required_resource_keys={"living_run"},
 )
 def site(context: dg.AssetExecutionContext) -> Events:
@@ -368,7 +377,7 @@ def site(context: dg.AssetExecutionContext) -> Events:
     is_unchanged = marks.get("site", made_from, stores.site() / "index.html") is not None
     if not is_unchanged:
         marks.forget("site")
-        with told_plainly():
+        with told_plainly(context):
             build_site(
                 stores.published(), stores.site(), stores.data() / "reports", context.log.info
             )
