@@ -43,7 +43,7 @@ lint: install ## style, types, lois d'import, SQL
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
-	@cd dbt_project && ../$(VENV)/bin/sqlfluff lint --nofail-on-warnings -q models tests
+	@cd dbt_project && ../$(VENV)/bin/sqlfluff lint --disable-progress-bar models tests
 
 install: $(VENV)/.installed reports/node_modules/.installed
 
