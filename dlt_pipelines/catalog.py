@@ -156,7 +156,7 @@ CATALOG: dict[str, Source] = {
             pillar="contexte",
             declare=ssmsi.ssmsi,
             tables=("delinquance_departements",),
-            max_age=timedelta(days=400),
+            max_age=timedelta(days=580),  # a year is told in the summer that follows it
             licence="Licence Ouverte 2.0",
             url="https://www.data.gouv.fr/fr/datasets/621df2954fa5a3b5a023e23c/",
             reads="csv",
