@@ -347,10 +347,9 @@ def test_the_depot_asks_for_one_refresh_per_change(data: Path, definitions: Modu
 LAND = """
 import sys, dagster as dg
 from dlt_pipelines.catalog import CATALOG
-from orchestration.__main__ import _prepare_dagster_home
 from orchestration.definitions import defs
-_prepare_dagster_home()
-with dg.DagsterInstance.get() as instance:
+from orchestration.runs import open_instance
+with open_instance() as instance:
     result = defs.resolve_job_def("land_all").execute_in_process(
         instance=instance,
         asset_selection=[
@@ -409,6 +408,26 @@ def test_a_killed_run_gives_its_place_back(data: Path) -> None:
         held = instance.event_log_storage.get_concurrency_info("duckdb_writer")
         assert held.active_run_ids == set()
     assert list(lock.iterdir()) == []
+
+
+HOME = """
+import os, time
+from orchestration.runs import open_instance
+time.sleep(float(os.environ["START"]) - time.time())
+with open_instance() as instance:
+    instance.get_runs()
+"""
+
+
+def test_processes_that_create_dagster_home_together_do_not_spoil_it(data: Path) -> None:
+    start = {**os.environ, "START": str(time.time() + 6)}
+    openers = [
+        subprocess.Popen([PYTHON, "-c", HOME], cwd=ROOT, env=start, stderr=subprocess.PIPE)
+        for _ in range(4)
+    ]
+    assert [opener.communicate()[1] for opener in openers] == [b""] * 4
+    with dg.DagsterInstance.get() as instance:
+        assert instance.get_runs() == []
 
 
 # ---- command line ---------------------------------------------------------------------------
