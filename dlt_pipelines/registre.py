@@ -49,10 +49,7 @@ def ledger() -> Iterator[duckdb.DuckDBPyConnection]:
         connection = duckdb.connect(stores.raw())
     except duckdb.IOException as error:
         if "lock" in str(error).lower():
-            raise LockedError(
-                f"{stores.raw().name} est tenu par un autre processus : attendre la fin de "
-                "l’exécution en cours, ou fermer le programme qui l’a ouvert."
-            ) from error
+            raise LockedError(f"{stores.raw().name} est tenu par un autre processus") from error
         raise
     try:
         # A missing table must be an error, not a Python variable of the same name.
