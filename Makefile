@@ -43,7 +43,7 @@ lint: install ## style, types, lois d'import, SQL
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
-	@cd dbt_project && ../$(VENV)/bin/sqlfluff lint --nofail-on-warnings -q models tests
+	@cd dbt_project && ../$(VENV)/bin/sqlfluff lint --disable-progress-bar models tests
 
 install: $(VENV)/.installed reports/node_modules/.installed
 
@@ -57,7 +57,7 @@ $(VENV)/.installed: requirements.lock
 reports/node_modules/.installed: reports/package.json reports/package-lock.json $(wildcard reports/patches/*.patch)
 	@node -e 'process.exit(+process.versions.node.split(".")[0] >= 20 ? 0 : 1)' || { echo "Node ≥ 20 est nécessaire. Remède : l'installer, puis relancer."; exit 1; }
 	@echo "■ site : paquets npm (une minute environ)"
-	@cd reports && npm install --no-audit --no-fund --loglevel=error
+	@cd reports && npm install --no-save --no-audit --no-fund --loglevel=error
 	@touch $@
 
 lock: ## refaire requirements.lock depuis pyproject.toml (uv)

@@ -68,8 +68,8 @@ class LandingError(RuntimeError):
         transient: another try may succeed (the service is down), where a wrong key never will.
     """
 
-    def __init__(self, message: str, transient: bool = False) -> None:
-        super().__init__(message)
+    def __init__(self, cause: str, remedy: str, transient: bool = False) -> None:
+        super().__init__(f"{cause}\nRemède : {remedy}")
         self.transient = transient
 
 
@@ -411,7 +411,7 @@ CATALOG: dict[str, Source] = {
             pillar="contexte",
             declare=ssmsi.ssmsi,
             tables=("delinquance_departements",),
-            max_age=timedelta(days=400),
+            max_age=timedelta(days=580),  # a year is told in the summer that follows it
             licence="Licence Ouverte 2.0",
             url="https://www.data.gouv.fr/fr/datasets/621df2954fa5a3b5a023e23c/",
             reads="csv",
@@ -670,7 +670,7 @@ def _opened(source: Source, folder: Path, origin: str, past: _Past, report: Repo
     if not source.reads:
         return way
     if source.folder and not folder.is_dir():
-        raise LandingError(f"le dossier {folder.name} est absent : lancer « make install »")
+        raise LandingError(f"{source.label} : le dossier {folder} est absent", "make install")
     missing = next(iter(_doors(source, origin, landed=False).values())).missing
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         # A package holds more files than ours; a depot holds only what was meant for it.
@@ -1040,40 +1040,36 @@ def _explained(source: Source, error: Exception) -> LandingError:
         cause = cause.__cause__
     if isinstance(cause, LandingError):
         return cause
-    say = f"{source.label} : "
-    if isinstance(cause, registre.LockedError):
-        return LandingError(say + str(cause), transient=True)
-    if isinstance(cause, ConfigFieldMissingException):
-        key = f"SOURCES__{source.name.upper()}__{'__'.join(cause.fields).upper()}"
-        return LandingError(
-            f"{say}réglage absent. Le donner par la variable d’environnement {key} "
-            "ou dans dlt_pipelines/.dlt/secrets.toml."
-        )
-    if type(cause) is LookupError:  # the word of a source that does not find what it expects
-        return LandingError(f"{say}{cause}.")
-    if isinstance(cause, polite.TimeBudgetError):
-        return LandingError(
-            f"{say}{cause} ; le service demande d’attendre. La prochaine prise reprendra ici.",
-            transient=True,
-        )
-    if isinstance(cause, RequestException):
-        status = cause.response.status_code if cause.response is not None else None
-        if status in (401, 403):
-            return LandingError(
-                f"{say}clé refusée (HTTP {status}). Vérifier la clé et ses droits dans "
-                "l’environnement ou dlt_pipelines/.dlt/secrets.toml."
+    keys = "l’environnement ou dlt_pipelines/.dlt/secrets.toml"
+    status = getattr(getattr(cause, "response", None), "status_code", None)
+    transient = isinstance(cause, registre.LockedError | RequestException)
+    match cause:
+        case registre.LockedError():
+            said, remedy = (
+                str(cause),
+                "attendre la fin de l’exécution en cours, ou fermer ce programme",
             )
-        return LandingError(
-            f"{say}service injoignable ou en erreur (HTTP {status or 'sans réponse'}). "
-            "Relancer plus tard : rien n’est perdu.",
-            transient=True,
-        )
-    if isinstance(cause, OSError):
-        return LandingError(
-            f"{say}lecture ou écriture impossible ({cause.strerror or type(cause).__name__}). "
-            f"Vérifier la place et les droits du dossier {stores.data().name}/, puis relancer."
-        )
-    return LandingError(
-        f"{say}erreur inattendue ({type(cause).__name__}). La trace est au journal ; "
-        "relancer reprend sans rien perdre ni doubler."
-    )
+        case sandbox.SandboxError():
+            said, _, remedy = str(cause).partition("Remède : ")
+        case ConfigFieldMissingException():
+            key = "__".join(("SOURCES", source.name, *cause.fields)).upper()
+            said, remedy = "réglage absent", f"donner {key} dans {keys}"
+        case LookupError() if type(cause) is LookupError:
+            # The word of a source that does not find what it expects.
+            said, remedy = str(cause), "comparer le contrat du service à son module de source"
+        case polite.TimeBudgetError():
+            said, remedy = str(cause), "relancer plus tard : la prochaine prise reprendra ici"
+        case RequestException() if status in (401, 403):
+            transient = False
+            said = f"clé refusée (HTTP {status})"
+            remedy = f"vérifier la clé et ses droits dans {keys}"
+        case RequestException():
+            said = f"service injoignable ou en erreur (HTTP {status or 'sans réponse'})"
+            remedy = "relancer plus tard ; rien n’est perdu"
+        case OSError():
+            said = f"lecture ou écriture impossible ({cause.strerror or type(cause).__name__})"
+            remedy = f"vérifier la place et les droits de {stores.data()}, puis relancer"
+        case _:
+            said = f"erreur inattendue ({type(cause).__name__})"
+            remedy = "lire la trace au journal ; relancer reprend sans rien perdre ni doubler"
+    return LandingError(f"{source.label} : {said}", remedy, transient)

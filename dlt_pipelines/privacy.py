@@ -37,18 +37,22 @@ def _digits(text: str) -> str:
     return re.sub(r"\D", "", text)
 
 
+PUBLIC_NUMBERS = (
+    phonenumbers.PhoneNumberType.TOLL_FREE,
+    phonenumbers.PhoneNumberType.SHARED_COST,
+    phonenumbers.PhoneNumberType.PREMIUM_RATE,
+    phonenumbers.PhoneNumberType.UAN,
+)
+
+
 def _is_private_phone(text: str) -> bool:
     try:
         number = phonenumbers.parse(re.sub(r"\(0\)", "", text), "FR")
     except phonenumbers.NumberParseException:
         return False
     # 08 numbers belong to administrations and firms: masking them would hide the advice itself.
-    return phonenumbers.is_valid_number(number) and phonenumbers.number_type(number) in (
-        phonenumbers.PhoneNumberType.MOBILE,
-        phonenumbers.PhoneNumberType.FIXED_LINE,
-        phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE,
-        phonenumbers.PhoneNumberType.VOIP,
-    )
+    # Any other counts, in the numbering plan or not: a mistyped number may still lead to somebody.
+    return phonenumbers.number_type(number) not in PUBLIC_NUMBERS
 
 
 def _is_nir(text: str) -> bool:

@@ -49,10 +49,7 @@ def ledger() -> Iterator[duckdb.DuckDBPyConnection]:
         connection = duckdb.connect(stores.raw())
     except duckdb.IOException as error:
         if "lock" in str(error).lower():
-            raise LockedError(
-                f"{stores.raw().name} est tenu par un autre processus : attendre la fin de "
-                "l’exécution en cours, ou fermer le programme qui l’a ouvert."
-            ) from error
+            raise LockedError(f"{stores.raw().name} est tenu par un autre processus") from error
         raise
     try:
         # A missing table must be an error, not a Python variable of the same name.
@@ -71,6 +68,9 @@ def write(
 ) -> None:
     """Write `rows` into a table of the ledger; `verb` is `insert` or `insert or replace`."""
     if rows:
-        connection.register("written", pa.Table.from_pylist(rows))
+        # Not from_pylist(): it keeps the columns of the first row alone.
+        names = dict.fromkeys(name for row in rows for name in row)
+        columns = {name: [row.get(name) for row in rows] for name in names}
+        connection.register("written", pa.table(columns))
         connection.execute(f"{verb} into {table} by name from written")
         connection.unregister("written")

@@ -22,7 +22,6 @@ from dlt_pipelines import stores
 
 # Dagster takes two seconds to import, dbt's assets four more: only where they are needed.
 
-HERE = Path(__file__).parent
 LOGS_KEPT = 30
 
 
@@ -57,33 +56,45 @@ def main() -> int:
             case _:
                 return status()
     except KeyboardInterrupt:
-        print("\nInterrompu.", file=sys.stderr)
-        return 130
+        print("\nInterrompu : relancer reprend sans rien perdre ni doubler.", file=sys.stderr)
+        sys.stdout.flush()
+        # An ordinary end would wait for dbt's threads, and abort on those that DuckDB holds.
+        os._exit(130)
 
 
 def build() -> int:
     """Run `refresh_all` in this process; return 0 if all of it went well."""
+    from orchestration.terminal import console, failure_panel
+
+    console.print(f"[bold]CyberImpact[/] · données : {stores.data()}")
+    started = time.monotonic()
+    log = _new_log()
+    try:
+        ended = _refresh_all(log)
+    except Exception as error:  # before the first step: a dbt file, the disk, Dagster's home
+        log.write_text(traceback.format_exc(), encoding="utf-8")
+        cause, _, remedy = str(error).partition("Remède : ")
+        text = f"[bold]Étape[/]   Préparation\n[bold]Cause[/]   {escape(cause)}"
+        console.print(failure_panel(text + (remedy and f"\n[bold]Remède[/]  {remedy}"), log))
+        return 1
+    if ended == 0:
+        console.print(f"[green]Fait[/] en {time.monotonic() - started:.0f} s. Journal : {log}")
+    return ended
+
+
+def _refresh_all(log: Path) -> int:
     import logging
 
     import dagster as dg
 
-    from orchestration.terminal import Terminal, console, failure_panel
+    from orchestration.runs import open_instance
+    from orchestration.terminal import Terminal, console
 
-    started = time.monotonic()
-    log = _new_log()
-    console.print(f"[bold]CyberImpact[/] · données : {stores.data()}")
-    _prepare_dagster_home()
-    try:
+    with console.status("chargement du projet"):
         from orchestration.assets import STEPS
         from orchestration.definitions import defs
-    except Exception as error:
-        log.write_text(traceback.format_exc(), encoding="utf-8")
-        cause, _, remedy = str(error).partition("Remède : ")
-        text = f"[bold]Étape[/]   Chargement du projet\n[bold]Cause[/]   {escape(cause)}"
-        console.print(failure_panel(text + (remedy and f"\n[bold]Remède[/]  {remedy}"), log))
-        return 1
-    with Terminal(STEPS, log) as terminal, dg.DagsterInstance.get() as instance:
-        logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    with Terminal(STEPS, log) as terminal, open_instance() as instance:
         viewed = dg.Definitions.merge(
             defs, dg.Definitions(loggers={"terminal": terminal.as_logger()})
         )
@@ -94,10 +105,11 @@ def build() -> int:
             raise_on_error=False,
         )
     console.print(terminal.summary())
-    if not result.success:
+    if terminal.failures:
         console.print(terminal.failure())
         return 1
-    console.print(f"[green]Fait[/] en {time.monotonic() - started:.0f} s. Journal : {log}")
+    if not result.success:
+        raise KeyboardInterrupt
     return 0
 
 
@@ -123,8 +135,10 @@ def serve(port: int) -> int:
 
 def dagster_ui(port: int) -> int:
     """Run Dagster's webserver and daemon until interrupted."""
-    _prepare_dagster_home()
-    print(f"Dagster : http://127.0.0.1:{port} (prêt dans une demi-minute, Ctrl-C pour arrêter)")
+    from orchestration.runs import open_instance
+
+    with open_instance():
+        print(f"Dagster : http://127.0.0.1:{port} (prêt dans une demi-minute, Ctrl-C pour arrêter)")
     command = ["dagster", "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)]
     # `dagster dev` leaves children behind when it is stopped: they go with their group.
     process = subprocess.Popen(  # noqa: S603
@@ -137,7 +151,7 @@ def dagster_ui(port: int) -> int:
     try:
         return process.wait()
     finally:
-        for number, patience in ((signal.SIGINT, 15), (signal.SIGKILL, 5)):
+        for number, patience in ((signal.SIGTERM, 10), (signal.SIGKILL, 5)):
             try:
                 os.killpg(process.pid, number)
                 process.wait(patience)
@@ -158,12 +172,10 @@ def sql_prompt(query: str | None) -> int:
 
 
 def status() -> int:
-    import dagster as dg
-
+    from orchestration.runs import open_instance
     from orchestration.terminal import console
 
-    _prepare_dagster_home()
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         for record in instance.get_run_records(limit=1):
             run, started = record.dagster_run, record.start_time
             when = _told(datetime.fromtimestamp(started, UTC)) if started else "en attente"
@@ -186,7 +198,7 @@ def status() -> int:
 
 
 def _sources_table() -> Table:
-    names = ("Source", "Origine", "Lignes", "Jusqu'au", "Fraîcheur", "Écartées", "Refusés")
+    names = ("Source", "Origine", "Lignes", "Jusqu'au", "Prise", "Écartées", "Refusés")
     table = Table(*names, box=SIMPLE_HEAD, pad_edge=False)
     with duckdb.connect(str(stores.published()), read_only=True) as connection:
         rows = connection.execute(
@@ -204,16 +216,11 @@ def _sources_table() -> Table:
             origins[origin],
             f"{count or 0:,}".replace(",", "\N{NARROW NO-BREAK SPACE}"),
             f"{until:%d/%m/%Y}" if until else "–",
-            f"[red]retard : {age}[/]" if late else f"[green]{age}[/]",
+            f"[red]{age}, trop vieux[/]" if late else f"[green]{age}[/]",
             f"[yellow]{quarantined}[/]" if quarantined else "0",
             f"[yellow]{refused}[/]" if refused else "0",
         )
     return table
-
-
-def _prepare_dagster_home() -> None:
-    stores.dagster_home().mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(HERE / "dagster.yaml", stores.dagster_home() / "dagster.yaml")
 
 
 def _new_log() -> Path:

@@ -7,6 +7,7 @@ raw table is that of the dbt source which reads it, so the lineage joins with no
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
@@ -27,28 +28,41 @@ SITE_BUILDER = "site_builder"
 
 Events = Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]
 
-# Locks and networks pass; requests' errors are OSErrors.
-MAY_PASS = (OSError, duckdb.IOException)
-RETRIES = dg.RetryPolicy(
-    max_retries=3, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
-)
+RETRIES = 3
+SECONDS_BEFORE_RETRY = 2  # doubled each time
 GENERIC_REMEDY = "relancer ; si l'erreur revient, lire le journal et signaler l'anomalie."
 SAID_IN_FRENCH = (LandingError, warehouse.WarehouseError, publication.PublicationError, SiteError)
 
 
 @contextmanager
-def told_plainly() -> Iterator[None]:
-    """Turn an error into a failure that says its cause, tried again only if it may pass."""
+def told_plainly(context: dg.AssetExecutionContext) -> Iterator[None]:
+    """Turn an error into a failure that says its cause, after new tries if it may pass.
+
+    Not by a RetryPolicy: Dagster would apply it to an interruption too, and Ctrl-C start again.
+    """
     try:
         yield
-    except (dg.Failure, *MAY_PASS):
-        raise
-    except SAID_IN_FRENCH as error:
-        may_pass = isinstance(error, LandingError) and error.transient
-        raise dg.Failure(str(error), allow_retries=may_pass) from error
     except Exception as error:
-        said = f"{type(error).__name__} : {error}\nRemède : {GENERIC_REMEDY}"
+        if _was_interrupted(error):
+            raise dg.DagsterExecutionInterruptedError from error
+        if isinstance(error, LandingError):
+            may_pass = error.transient
+        else:  # locks, networks
+            may_pass = isinstance(error, OSError | duckdb.IOException)
+        if may_pass and context.retry_number < RETRIES:
+            delay = SECONDS_BEFORE_RETRY * 2**context.retry_number
+            raise dg.RetryRequested(RETRIES, delay) from error
+        said = str(error)
+        if not isinstance(error, SAID_IN_FRENCH):
+            said = f"{type(error).__name__} : {error}\nRemède : {GENERIC_REMEDY}"
         raise dg.Failure(said, allow_retries=False) from error
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    # dlt and dbt wrap the interruption in errors of their own.
+    while error and not isinstance(error, dg.DagsterExecutionInterruptedError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 # ---- raw ------------------------------------------------------------------------------------
@@ -77,6 +91,7 @@ def raw_asset(name: str) -> dg.AssetsDefinition:
                 deps=[["exterieur", name]],
                 group_name="raw",
                 kinds={"dlt", "duckdb"},
+                description=f"{source.label} : {table}, comme reçu et protégé.",
                 freshness_policy=dg.FreshnessPolicy.time_window(
                     warn_window=source.max_age, fail_window=2 * source.max_age
                 ),
@@ -94,13 +109,19 @@ def raw_asset(name: str) -> dg.AssetsDefinition:
                 asset=first,
                 description="Fichiers du dépôt refusés, et pourquoi.",
             ),
+            # The freshness policy sees that the source was visited, which a run does every day;
+            # files that nobody drops any more grow old unseen without this one.
+            dg.AssetCheckSpec(
+                f"{name}_is_fresh",
+                asset=first,
+                description=f"Du nouveau depuis moins de {source.max_age.days} jours.",
+            ),
         ],
         pool=WRITER,
-        retry_policy=RETRIES,
         required_resource_keys={"living_run"},
     )
     def landed(context: dg.AssetExecutionContext) -> Events:
-        with told_plainly():
+        with told_plainly(context):
             landing = land(name, report=context.log.info)
             held = _held(landing)
         context.log.info(_sentence(landing))
@@ -108,7 +129,7 @@ def raw_asset(name: str) -> dg.AssetsDefinition:
             yield dg.MaterializeResult(
                 asset_key=[name, table],
                 metadata={
-                    "dagster/row_count": held["rows"][table],
+                    "dagster/row_count": held.rows[table],
                     "lignes lues": count.read,
                     "lignes nouvelles": count.new,
                     "lignes modifiées": count.changed,
@@ -123,9 +144,9 @@ def raw_asset(name: str) -> dg.AssetsDefinition:
         yield dg.AssetCheckResult(
             asset_key=first,
             check_name=f"{name}_has_no_quarantine",
-            passed=not held["reasons"],
+            passed=not held.reasons,
             severity=dg.AssetCheckSeverity.WARN,
-            metadata={"lignes écartées": sum(held["reasons"].values()), **held["reasons"]},
+            metadata={"lignes écartées": sum(held.reasons.values()), **held.reasons},
         )
         yield dg.AssetCheckResult(
             asset_key=first,
@@ -134,27 +155,44 @@ def raw_asset(name: str) -> dg.AssetsDefinition:
             severity=dg.AssetCheckSeverity.WARN,
             metadata=dict(landing.files_refused),
         )
+        yield dg.AssetCheckResult(
+            asset_key=first,
+            check_name=f"{name}_is_fresh",
+            passed=held.days_since_news <= source.max_age.days,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={"jours depuis la dernière nouveauté": held.days_since_news},
+        )
 
     return landed
 
 
-def _held(landing: Landing) -> dict[str, dict[str, int]]:
-    """Return the rows each table holds and the reasons of the quarantine, after a landing."""
+@dataclass(frozen=True)
+class Held:
+    """What a source holds after a landing; `reasons` of its quarantine -> rows."""
+
+    rows: dict[str, int]
+    reasons: dict[str, int]
+    days_since_news: int
+
+
+def _held(landing: Landing) -> Held:
     with duckdb.connect(str(stores.raw()), read_only=True) as connection:
-        return {
-            "rows": {
-                table: connection.execute(
-                    f'select count(*) from raw_{landing.source}."{table}"'  # noqa: S608
-                ).fetchall()[0][0]
-                for table in landing.tables
-            },
-            "reasons": dict(
-                connection.execute(
-                    "select motif, count(*) from quarantaine.lignes where source = ? group by all",
-                    [landing.source],
-                ).fetchall()
-            ),
+        rows = {
+            table: connection.execute(
+                f'select count(*) from raw_{landing.source}."{table}"'  # noqa: S608
+            ).fetchall()[0][0]
+            for table in landing.tables
         }
+        reasons = connection.execute(
+            "select motif, count(*) from quarantaine.lignes where source = ? group by all",
+            [landing.source],
+        ).fetchall()
+        days = connection.execute(
+            "select coalesce(date_diff('day', max(debut_at), now()), 0) from registre.prises"
+            " where source = ? and lignes_nouvelles + lignes_modifiees > 0",
+            [landing.source],
+        ).fetchall()[0][0]
+    return Held(rows, dict(reasons), days)
 
 
 def _sentence(landing: Landing) -> str:
@@ -213,11 +251,10 @@ NAMES = Names(DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True))
     manifest=MANIFEST,
     dagster_dbt_translator=NAMES,
     pool=WRITER,
-    retry_policy=RETRIES,
     required_resource_keys={"living_run"},
 )
 def built(context: dg.AssetExecutionContext) -> Events:
-    with told_plainly():
+    with told_plainly(context):
         if context.is_subset:
             selection = get_updated_cli_invocation_params_for_context(context, MANIFEST, NAMES)
             arguments = [*selection.selection_args]
@@ -281,7 +318,6 @@ published = dg.AssetKey(["published", "cyberimpact"])
         )
     ],
     pool=WRITER,
-    retry_policy=RETRIES,
     required_resource_keys={"living_run"},
 )
 def publication_asset(context: dg.AssetExecutionContext) -> Events:
@@ -291,7 +327,7 @@ def publication_asset(context: dg.AssetExecutionContext) -> Events:
     is_unchanged = rows is not None
     if rows is None:
         marks.forget("publication")
-        with told_plainly():
+        with told_plainly(context):
             rows = publication.publish(
                 stores.warehouse(),
                 *targets,
@@ -331,7 +367,6 @@ pages = page_marts()
         for page, read in pages.items()
     ],
     pool=SITE_BUILDER,
-    retry_policy=RETRIES,
     required_resource_keys={"living_run"},
 )
 def site(context: dg.AssetExecutionContext) -> Events:
@@ -342,7 +377,7 @@ def site(context: dg.AssetExecutionContext) -> Events:
     is_unchanged = marks.get("site", made_from, stores.site() / "index.html") is not None
     if not is_unchanged:
         marks.forget("site")
-        with told_plainly():
+        with told_plainly(context):
             build_site(
                 stores.published(), stores.site(), stores.data() / "reports", context.log.info
             )

@@ -15,6 +15,8 @@ import duckdb
 # The oldest storage that keeps our types: older readers (Node, JDBC, DBeaver) open it too.
 STORAGE_VERSION = "v1.2.0"
 
+DUCKDB, PARQUET = "cyberimpact.duckdb", "parquet"  # in the staging folder
+
 
 # Mart -> (description, column -> description).
 Descriptions = Mapping[str, tuple[str, Mapping[str, str]]]
@@ -46,22 +48,18 @@ def publish(
     Raises:
         PublicationError: the audit failed. The previous publication is untouched.
     """
-    published.parent.mkdir(parents=True, exist_ok=True)
-    staged = published.with_name(f".{published.name}.staged")
-    staged_parquet = parquet.with_name(f".{parquet.name}-{time.time_ns()}")
-    staged.unlink(missing_ok=True)
-    staged_parquet.mkdir()
+    staging = published.parent / ".staged"
+    shutil.rmtree(staging, ignore_errors=True)  # with the log of a copy that was killed
+    staging.mkdir(parents=True)
     try:
-        expected = _copy(warehouse, staged, staged_parquet, descriptions or {})
-        _audit(staged, staged_parquet, expected)
-        _refuse_emptied(expected, published, may_be_empty)
-    except BaseException:
-        staged.unlink(missing_ok=True)
-        shutil.rmtree(staged_parquet)
-        raise
-    _swap_folder(staged_parquet, parquet)
-    os.replace(staged, published)
-    return expected
+        rows = _copy(warehouse, staging, descriptions or {})
+        _audit(staging, rows)
+        _refuse_emptied(rows, published, may_be_empty)
+        _swap_folder(staging / PARQUET, parquet)
+        os.replace(staging / DUCKDB, published)
+    finally:
+        shutil.rmtree(staging)
+    return rows
 
 
 def content(published: Path) -> str:
@@ -81,20 +79,19 @@ def content(published: Path) -> str:
     return repr((tables, columns, rows))
 
 
-def _copy(
-    warehouse: Path, staged: Path, folder: Path, descriptions: Descriptions
-) -> dict[str, int]:
+def _copy(warehouse: Path, staging: Path, descriptions: Descriptions) -> dict[str, int]:
     rows = {}
+    (staging / PARQUET).mkdir()
     with duckdb.connect() as connection:
         connection.execute(f"attach '{_quoted(warehouse)}' as warehouse (read_only)")
         connection.execute(
-            f"attach '{_quoted(staged)}' as staged (storage_version '{STORAGE_VERSION}')"
+            f"attach '{_quoted(staging / DUCKDB)}' as staged (storage_version '{STORAGE_VERSION}')"
         )
         connection.execute("create schema staged.marts")
         for mart in _marts(connection, "warehouse"):
             source, target = f'warehouse.marts."{mart}"', f'staged.marts."{mart}"'
             connection.execute(f"create table {target} as from {source}")
-            connection.execute(f"copy {target} to '{_quoted(folder / mart)}.parquet'")
+            connection.execute(f"copy {target} to '{_quoted(staging / PARQUET / mart)}.parquet'")
             rows[mart] = _count(connection, source)
             described, columns = descriptions.get(mart, ("", {}))
             connection.execute(f"comment on table {target} is '{_quoted(described)}'")
@@ -103,17 +100,17 @@ def _copy(
     return rows
 
 
-def _audit(staged: Path, folder: Path, expected: dict[str, int]) -> None:
+def _audit(staging: Path, expected: dict[str, int]) -> None:
     if not expected:
         raise PublicationError(
             "L'entrepôt ne contient aucune table dans le schéma marts. "
             "Remède : relancer `make build` ; si l'entrepôt reste vide, lire le journal de dbt."
         )
-    with duckdb.connect(str(staged), read_only=True) as connection:
+    with duckdb.connect(str(staging / DUCKDB), read_only=True) as connection:
         found = {
             mart: (
                 _count(connection, f'marts."{mart}"'),
-                _count(connection, f"read_parquet('{_quoted(folder / mart)}.parquet')"),
+                _count(connection, f"read_parquet('{_quoted(staging / PARQUET / mart)}.parquet')"),
             )
             for mart in _marts(connection)
         }
@@ -144,10 +141,10 @@ def _refuse_emptied(rows: dict[str, int], published: Path, may_be_empty: Collect
         )
 
 
-def _swap_folder(new: Path, link: Path) -> None:
+def _swap_folder(fresh: Path, link: Path) -> None:
     previous = link.readlink().name if link.is_symlink() else None
-    new_link = link.with_name(f".{link.name}.link")
-    new_link.unlink(missing_ok=True)
+    new = fresh.rename(link.with_name(f".{link.name}-{time.time_ns()}"))
+    new_link = fresh.with_name("link")
     new_link.symlink_to(new.name)
     os.replace(new_link, link)
     # The previous files stay until the next publication: a reader may have listed them already.

@@ -6,6 +6,7 @@ process id, a lock is never mistaken for that of a newer process.
 """
 
 import fcntl
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,22 @@ import dagster as dg
 from dlt_pipelines import stores
 
 SECONDS_BETWEEN_LOOKS = 5
+
+
+@contextmanager
+def open_instance() -> Iterator[dg.DagsterInstance]:
+    """Open Dagster's home under the data folder, with the settings of this repository.
+
+    One process at a time: two that create the same empty home leave it unreadable for ever.
+    """
+    home = stores.dagster_home()
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / ".ouverture").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        shutil.copyfile(Path(__file__).with_name("dagster.yaml"), home / "dagster.yaml")
+        instance = dg.DagsterInstance.get()
+    with instance:
+        yield instance
 
 
 @dg.resource

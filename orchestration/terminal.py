@@ -90,6 +90,9 @@ class Terminal(logging.Handler):
             case "STEP_UP_FOR_RETRY":
                 cause, _ = _explained(event.event_specific_data.error, None)
                 self._ended(step, "[yellow]↻[/]", f"nouvel essai dans un instant : {cause}")
+            case "STEP_FAILURE" if _is_interruption(event.event_specific_data.error):
+                step.outcome = "interrompu"
+                self._ended(step, "[yellow]■[/]", "interrompu")
             case "STEP_FAILURE":
                 data = event.event_specific_data
                 user = data.user_failure_data
@@ -100,7 +103,12 @@ class Terminal(logging.Handler):
                 check = event.event_specific_data
                 if not check.passed:
                     colour = "red" if check.severity.value == "ERROR" else "yellow"
-                    self._print(f"  [{colour}]![/] [dim]{escape(check.check_name)}[/]")
+                    counts = ", ".join(
+                        f"{name} : {entry.value}"
+                        for name, entry in check.metadata.items()
+                        if type(entry.value) is int
+                    )
+                    self._print(f"  [{colour}]![/] {check.check_name} · {escape(counts)}")
             case "ENGINE_EVENT" if "blocked by limit" in event.message:
                 self._print(f"  {step.label} attend la fin d'un autre run")
 
@@ -142,6 +150,12 @@ class Terminal(logging.Handler):
 
 def failure_panel(text: str, log: Path) -> Panel:
     return Panel(f"{text}\n\n[bold]Journal[/] {log}", title="Échec", border_style="red")
+
+
+def _is_interruption(error: Any) -> bool:
+    while error and error.cls_name != "DagsterExecutionInterruptedError":
+        error = error.cause
+    return error is not None
 
 
 def _explained(error: Any, description: str | None) -> tuple[str, str]:

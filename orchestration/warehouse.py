@@ -3,6 +3,7 @@
 Nothing here knows Dagster. The manifest is parsed when a dbt file has changed, once per process.
 """
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -66,9 +67,13 @@ def manifest() -> Path:
         WarehouseError: a dbt file does not parse.
     """
     path = stores.data() / "dbt" / "manifest.json"
-    if marks.get("manifest", _code(), path) is None:
-        _runner()
-        marks.put("manifest", _code(), "")
+    code = _code()
+    if marks.get("manifest", code, path) is None:
+        # dbt writes the file in place: another process may be reading it.
+        fresh = path.with_suffix(f".{os.getpid()}")
+        _runner().manifest.write(str(fresh))
+        os.replace(fresh, path)
+        marks.put("manifest", code, "")
     return path
 
 
@@ -101,7 +106,7 @@ def build(arguments: Iterable[str], report: Report) -> list[Node]:
 
     runner = _runner()
     runner.callbacks = [announce]
-    result = runner.invoke(["build", *arguments, *_flags(), "--no-write-json"])
+    result = runner.invoke(["build", *arguments, *_flags()])
     if result.exception:
         raise result.exception
     rows = _table_rows()
@@ -183,6 +188,7 @@ def _flags() -> list[str]:
     return [
         *("--project-dir", project, "--profiles-dir", project),
         *("--target-path", target, "--log-path", target, "--log-level", "none"),
+        "--no-write-json",
     ]
 
 

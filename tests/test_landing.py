@@ -164,6 +164,16 @@ def test_a_file_that_is_something_else_is_refused_and_stays(
     assert query("select count(*) from registre.fichiers where statut = 'refuse'") == [(1,)]
 
 
+def test_taken_and_refused_files_of_one_landing_are_both_told(data: Path) -> None:
+    write(data, "services_publics_plus", "bon.csv", export(*ROWS))
+    write(data, "services_publics_plus", "faux.csv", "a;b\n1;2\n")
+    land("services_publics_plus")
+    assert query("select fichier, statut, motif is null from registre.fichiers order by 1") == [
+        ("bon.csv", "pris", True),
+        ("faux.csv", "refuse", False),
+    ]
+
+
 GOOD = {
     "services_publics_plus": export(*ROWS),
     "ssmsi": "Code_departement;annee;indicateur;nombre\n1;2020;Homicides;3\n",

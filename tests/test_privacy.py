@@ -21,6 +21,7 @@ NIR += f"{97 - int(NIR) % 97:02d}"
         ("camille (at) courriel.fr", "[courriel]"),
         ("le 06 12 34 56 78 !", "le [telephone] !"),
         ("0612345678, 06.12.34.56.78", "[telephone], [telephone]"),
+        ("06 39 98 12 34", "[telephone]"),  # outside the plan: kept for fiction
         ("+33 (0)6 12 34 56 78 et 0033 1 42 34 56 78", "[telephone] et [telephone]"),
         ("FR76 3000 6000 0112 3456 7890 189", "[iban]"),
         (f"NIR {NIR}", "NIR [nir]"),

@@ -104,7 +104,7 @@ def cog(name: str) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as absent:
         raise SandboxError(
-            f"Le code officiel géographique manque ({path}). Remède : `npm ci` dans reports/ "
+            f"Le code officiel géographique manque ({path}). Remède : `npm install` dans reports/ "
             "(ou `make run`, qui le fait), puis recommencer."
         ) from absent
     return rows

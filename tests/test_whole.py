@@ -1,0 +1,79 @@
+"""The whole way on real files that nobody here wrote, as `make build` does it."""
+
+from pathlib import Path
+
+import duckdb
+import pytest
+from conftest import REAL_DATA, build, drop_real_files
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder built from the real files, and from the sandbox where there is none."""
+    folder = tmp_path_factory.mktemp("real")
+    drop_real_files(folder)
+    wrong = folder / "depot/ssmsi/experiences.csv"
+    wrong.write_bytes((REAL_DATA / "services_publics_plus_experiences.csv").read_bytes())
+    outcome = build(folder)
+    assert outcome.returncode == 0, outcome.stdout[-4000:] + outcome.stderr[-4000:]
+    return folder
+
+
+def query(data: Path, sql: str) -> list[tuple]:
+    with duckdb.connect(data / "published/cyberimpact.duckdb", read_only=True) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def counts(data: Path) -> dict[str, int]:
+    tables = query(data, "select table_name from duckdb_tables() where schema_name = 'marts'")
+    return {table: query(data, f"select count(*) from marts.{table}")[0][0] for (table,) in tables}
+
+
+def test_the_published_file_holds_the_real_figures(real: Path) -> None:
+    assert dict(
+        query(
+            real,
+            "select ressenti, count(*) from marts.fct_avis"
+            " where source = 'services_publics_plus' group by 1",
+        )
+    ) == {"positif": 204, "neutre": 198, "negatif": 197}
+    assert query(real, "select count(*) from marts.fct_delinquance") == [(16_362,)]
+    assert query(
+        real, "select count(*), count(*) filter (is_gendarmerie) from marts.ref_structures"
+    ) == [(14_763, 127)]
+    assert query(
+        real,
+        "select jours_count, departements_count, ages_count from marts.fct_signalements__totaux"
+        " where not is_concordant",
+    ) == [(9, 10, 10)]
+
+
+def test_a_source_fed_by_real_files_takes_nothing_from_the_sandbox(real: Path) -> None:
+    played = query(real, "select source from marts.ref_sources where origine <> 'reel' order by 1")
+    fed = {"services_publics_plus", "ssmsi", "structures", "perceval", "geographie"}
+    assert fed.isdisjoint(source for (source,) in played)
+    assert ("x",) in played
+
+
+def test_a_refused_file_is_told_on_the_published_file_and_left_in_place(real: Path) -> None:
+    ((reason,),) = query(real, "select motif from marts.fct_fichiers where statut = 'refuse'")
+    assert "indispensables absentes" in reason
+    assert (real / "depot/ssmsi/experiences.csv").exists()
+
+
+def test_everything_lies_under_one_folder_for_its_owner_to_find(real: Path) -> None:
+    for store in ("raw.duckdb", "warehouse.duckdb", "site/index.html", "published/parquet"):
+        assert (real / store).exists()
+    published = {path.stem for path in (real / "published/parquet").glob("*.parquet")}
+    assert published == set(counts(real))
+
+
+def test_running_again_changes_no_count_and_builds_nothing_again(real: Path) -> None:
+    before, site = counts(real), (real / "site/index.html").stat().st_mtime_ns
+    outcome = build(real)
+    assert outcome.returncode == 0, outcome.stdout[-4000:]
+    assert counts(real) == before
+    assert (real / "site/index.html").stat().st_mtime_ns == site
+    assert "inchangé" in outcome.stdout
