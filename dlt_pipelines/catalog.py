@@ -723,9 +723,8 @@ def _fetched(
     try:
         resource = datagouv.resolve(session, portal, dataset, wanted)
     except LookupError as error:
-        raise LandingError(
-            f"{source.label} : {error}. Corriger dataset ou resource dans config.toml."
-        ) from error
+        remedy = "corriger dataset ou resource dans dlt_pipelines/.dlt/config.toml"
+        raise LandingError(f"{source.label} : {error}", remedy) from error
     way = _Way(origin, cursor_from=past.cursors.get(origin), version=resource.version)
     if resource.version == way.cursor_from:
         report(f"{resource.title} : inchangé depuis la dernière prise")
