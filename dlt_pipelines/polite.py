@@ -56,6 +56,8 @@ class Session(requests.Session):
             retry_error_callback=self._given_up,
         )
         response: requests.Response = retrying(super().send, request, **kwargs)
+        # JSON is UTF-8 unless said otherwise; guessing would turn one bad byte into false letters.
+        response.encoding = response.encoding or "utf-8"
         return response
 
     def _too_late(self, state: RetryCallState) -> bool:

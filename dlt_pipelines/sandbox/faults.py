@@ -1,7 +1,8 @@
 """The bad days of a service: refusals, broken answers and disorder, switched on one by one.
 
 A fault is drawn from the seed, the request and how many times it was made: the same seed gives the
-same faults, in whatever order the requests come, and a request made again may pass.
+same faults, in whatever order the requests come, and a request made again may pass. The very first
+request always meets each fault that is switched on.
 """
 
 import asyncio
@@ -69,8 +70,8 @@ class Faulty:
             await self.app(scope, receive, send)
             return
         request = f"{scope['method']} {scope['path']}?{scope['query_string'].decode()}"
+        strikes = self._draw(f"{request} {self.asked[request]}", first=not self.asked)
         self.asked[request] += 1
-        strikes = self._draw(f"{request} {self.asked[request]}")
         if strikes("slow"):
             await asyncio.sleep(self.faults.wait)
         if refusal := _refusal(strikes, service):
@@ -89,12 +90,13 @@ class Faulty:
             return
         await send({"type": "http.response.body", "body": body})
 
-    def _draw(self, request: str) -> Callable[[str], Random | None]:
+    def _draw(self, request: str, first: bool) -> Callable[[str], Random | None]:
         """Return what says whether a fault strikes this request, by the dice to play it with."""
 
         def strikes(fault: str) -> Random | None:
             dice = Random(f"{self.faults.seed}/{fault}/{request}")  # noqa: S311 (a play)
-            return dice if dice.random() < getattr(self.faults, fault) else None
+            rate = getattr(self.faults, fault)
+            return dice if dice.random() < rate or (first and rate) else None
 
         return strikes
 
@@ -157,14 +159,10 @@ async def _answer(app: ASGIApp, scope: Scope, receive: Receive) -> tuple[Message
     return messages[0], b"".join(message.get("body", b"") for message in messages[1:])
 
 
-def _records(document: Any) -> list[list[Any]]:
-    """Return the lists of records of an answer: itself, or those that it names."""
-    named = document.items() if isinstance(document, dict) else [("", document)]
-    return [
-        value
-        for name, value in named
-        if name not in _NO_RECORDS
-        and isinstance(value, list)
-        and value
-        and all(isinstance(record, dict) for record in value)
-    ]
+def _records(answer: Any) -> list[list[Any]]:
+    """Return the lists of records of an answer, be it one, or an object that bears some."""
+    if isinstance(answer, dict):
+        borne = (_records(value) for name, value in answer.items() if name not in _NO_RECORDS)
+        return [records for several in borne for records in several]
+    is_records = isinstance(answer, list) and answer and all(isinstance(r, dict) for r in answer)
+    return [answer] if is_records else []

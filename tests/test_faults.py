@@ -1,0 +1,399 @@
+"""Every service has bad days: none of them loses a row, doubles one, or stops without a word."""
+
+import json
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import duckdb
+import pytest
+import requests
+from conftest import ROOT
+from tenacity import wait_random
+
+from dlt_pipelines import catalog, polite, sandbox, stores
+from dlt_pipelines.catalog import CATALOG, Landing, LandingError, land
+from dlt_pipelines.sandbox import Faults, World, serve
+
+SERVICES = [name for name, source in CATALOG.items() if source.has_api]
+WORLD = World(date(2026, 2, 20), date(2026, 3, 15))
+# Each fault by itself and each place to die are tried on these; all services meet the storm.
+CLOSELY = pytest.mark.parametrize("quiet", ["services_publics_plus", "x"], indirect=True)
+# Source → a renaming that its synonyms absorb, and one that nobody foresaw.
+RENAMED = {
+    "services_publics_plus": (
+        {"statut_de_l_experience": "statut_experience"},
+        {"titre": "intitule_libre"},
+    ),
+    "x": ({"tweet_count": "post_count"}, {"listed_count": "lists_total"}),
+}
+
+Contents = dict[str, list[str]]
+
+
+def contents(source: str) -> Contents:
+    """What each table holds, whatever the order, the answer or the load that brought it."""
+    with duckdb.connect(stores.raw(), read_only=True) as connection:
+        return {
+            table: [
+                row
+                for (row,) in connection.execute(
+                    "select cast(landed as varchar) from (select * exclude"
+                    " (_fichier, _ligne, _rang, _dlt_load_id, _origine)"
+                    f" from raw_{source}.{table}) as landed order by all"
+                ).fetchall()
+            ]
+            for table in CATALOG[source].tables
+        }
+
+
+@pytest.fixture(autouse=True)
+def a_small_world_and_quick_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "world", lambda: WORLD)
+    monkeypatch.setattr(polite, "_BACK_OFF", wait_random(0, 0.05))
+    monkeypatch.setenv("CYBERIMPACT_PSEUDONYM_KEY", "la même partout")
+
+
+@pytest.fixture
+def retries(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The waits before each new try, as they come."""
+    waits: list[float] = []
+    wait = polite._wait
+
+    def counted(state: polite.RetryCallState) -> float:
+        waits.append(wait(state))
+        return waits[-1]
+
+    monkeypatch.setattr(polite, "_wait", counted)
+    return waits
+
+
+@pytest.fixture(scope="session", params=SERVICES)
+def quiet(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Landing, Contents]]:
+    """A source, its landing on a day without faults, and what it left."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CYBERIMPACT_DATA", str(tmp_path_factory.mktemp(request.param)))
+        patch.setenv("CYBERIMPACT_PSEUDONYM_KEY", "la même partout")
+        patch.setattr(sandbox, "world", lambda: WORLD)
+        landing = land(request.param)
+        held = contents(request.param)
+    assert landing.total("new") == sum(map(len, held.values())) > 0
+    return request.param, landing, held
+
+
+def suffer(monkeypatch: pytest.MonkeyPatch, faults: Faults) -> None:
+    monkeypatch.setattr(sandbox, "serve", partial(serve, faults=faults))
+
+
+@CLOSELY
+@pytest.mark.parametrize("fault", ["limited", "broken", "slow", "cut"])
+def test_a_refusal_is_waited_out(quiet, fault: str, data: Path, monkeypatch, retries) -> None:
+    source, expected, held = quiet
+    monkeypatch.setattr(polite, "TIMEOUT", (5, 0.5 if fault == "slow" else 60))
+    suffer(monkeypatch, Faults(**{fault: 0.1}, wait=1.0))
+    landing = land(source)
+    assert retries
+    assert contents(source) == held
+    assert landing.tables == expected.tables
+
+
+@CLOSELY
+@pytest.mark.parametrize("fault", ["duplicated", "reordered"])
+def test_disorder_changes_nothing(quiet, fault: str, data: Path, monkeypatch) -> None:
+    source, expected, held = quiet
+    suffer(monkeypatch, Faults(**{fault: 1.0}))
+    landing = land(source)
+    assert contents(source) == held
+    assert landing.total("new") == expected.total("new")
+    assert (landing.total("changed"), landing.total("quarantined")) == (0, 0)
+    if fault == "duplicated":
+        assert landing.total("read") > expected.total("read")
+
+
+def test_all_at_once_and_again_the_next_day(quiet, data: Path, monkeypatch) -> None:
+    source, _, held = quiet
+    storm = Faults(
+        seed=7, limited=0.05, broken=0.05, slow=0.05, cut=0.05, duplicated=0.5, reordered=0.5
+    )
+    suffer(monkeypatch, storm)
+    monkeypatch.setattr(sandbox, "world", lambda: World(WORLD.start, date(2026, 3, 8)))
+    first = land(source)
+    monkeypatch.setattr(sandbox, "world", lambda: WORLD)
+    second = land(source)
+    if CATALOG[source].keeps_history:  # what is observed depends on the days when one looks
+        assert contents(source) == held
+    assert first.cursor_to == second.cursor_from == "2026-03-08"
+    assert second.total("quarantined") == 0
+
+
+def test_an_empty_answer_is_no_failure(quiet, data: Path, monkeypatch) -> None:
+    source, expected, held = quiet
+    suffer(monkeypatch, Faults(emptied=1.0))
+    try:
+        assert land(source).total("new") < expected.total("new")
+    except LandingError as refusal:  # a key that reads nothing at all is a mistake to mend
+        assert not refusal.transient
+        assert "clé" in str(refusal)
+    if CATALOG[source].look_back >= WORLD.end - WORLD.start:
+        suffer(monkeypatch, Faults())
+        land(source)
+        assert contents(source) == held
+
+
+def test_a_letter_of_another_encoding_sets_its_row_aside(quiet, data: Path, monkeypatch) -> None:
+    source, _, held = quiet
+    suffer(monkeypatch, Faults(garbled=1.0))
+    landing = land(source)
+    now = contents(source)
+    for table, rows in held.items():
+        # A row is landed as it was, or set aside: never with a false letter.
+        assert set(now[table]) <= set(rows)
+        assert len(now[table]) + landing.tables[table].quarantined >= len(rows)
+    if CATALOG[source].look_back >= WORLD.end - WORLD.start:
+        suffer(monkeypatch, Faults())
+        assert land(source).total("quarantined") == 0
+        assert contents(source) == held
+
+
+@pytest.mark.parametrize("source", RENAMED)
+def test_a_renamed_field_is_absorbed_or_reported(source: str, data: Path, monkeypatch) -> None:
+    absorbed, unforeseen = RENAMED[source]
+    suffer(monkeypatch, Faults(renamed=absorbed))
+    first = land(source)
+    assert not [warning for warning in first.warnings if next(iter(absorbed.values())) in warning]
+    suffer(monkeypatch, Faults(renamed=absorbed | unforeseen))
+    monkeypatch.setattr(sandbox, "world", lambda: World(WORLD.start, date(2026, 3, 22)))
+    second = land(source)
+    assert [warning for warning in second.warnings if next(iter(unforeseen.values())) in warning]
+    assert second.total("quarantined") == 0
+
+
+@CLOSELY
+@pytest.mark.parametrize(
+    ("fault", "said", "transient"),
+    [
+        ("unauthorized", "clé refusée .HTTP 401.", False),
+        ("broken", "en erreur .HTTP 503.", True),
+        ("limited", "HTTP 429", True),
+        ("cut", "sans réponse", True),
+    ],
+)
+def test_a_service_that_is_down_says_so_and_leaves_no_trace(
+    quiet, fault: str, said: str, transient: bool, data: Path, monkeypatch
+) -> None:
+    source, _, held = quiet
+    monkeypatch.setattr(polite, "ATTEMPTS", 3)
+    suffer(monkeypatch, Faults(**{fault: 1.0}))
+    with pytest.raises(LandingError, match=said) as caught:
+        land(source)
+    assert caught.value.transient is transient
+    with duckdb.connect(stores.raw(), read_only=True) as ledger:
+        assert ledger.execute("select statut, curseur_a from registre.prises").fetchall() == [
+            ("echec", None)
+        ]
+        assert ledger.execute("select count(*) from quarantaine.lignes").fetchone() == (0,)
+    suffer(monkeypatch, Faults())
+    land(source)
+    assert contents(source) == held
+
+
+def test_one_service_down_does_not_stop_the_others(data: Path, monkeypatch) -> None:
+    monkeypatch.setattr(polite, "ATTEMPTS", 2)
+    suffer(monkeypatch, Faults(service="x", broken=1.0))
+    with pytest.raises(LandingError, match="HTTP 503"):
+        land("x")
+    assert land("services_publics_plus").changed
+
+
+def test_every_service_says_that_it_is_down(quiet, data: Path, monkeypatch) -> None:
+    monkeypatch.setattr(polite, "ATTEMPTS", 2)
+    suffer(monkeypatch, Faults(broken=1.0))
+    with pytest.raises(LandingError, match="HTTP 503") as caught:
+        land(quiet[0])
+    assert caught.value.transient
+
+
+@CLOSELY
+def test_no_wait_goes_beyond_the_time_budget(quiet, data: Path, monkeypatch) -> None:
+    source = quiet[0]
+    monkeypatch.setattr(polite, "ATTEMPTS", 1_000)
+    suffer(monkeypatch, Faults(limited=1.0))
+    started = time.monotonic()
+    with pytest.raises(LandingError, match="budget de temps") as caught:
+        land(source, budget=timedelta(seconds=1.5))
+    assert caught.value.transient
+    assert time.monotonic() - started < 6
+
+
+@pytest.mark.parametrize("source", [name for name in SERVICES if CATALOG[name].keeps_history])
+def test_the_budget_stops_between_slices_and_the_next_landing_resumes(
+    source: str, data: Path, monkeypatch
+) -> None:
+    today = datetime.now(catalog.PARIS).date()
+    world = World(today - timedelta(days=30), today)
+    monkeypatch.setattr(sandbox, "world", lambda: world)
+    land(source)
+    held = contents(source)
+    monkeypatch.setattr(catalog, "EPOCH", world.start)
+    monkeypatch.setitem(
+        CATALOG,
+        source,
+        replace(
+            CATALOG[source],
+            slice=timedelta(days=12),
+            look_back=timedelta(days=1),
+            reach=world.end - world.start,
+        ),
+    )
+    monkeypatch.setenv(f"SOURCES__{source.upper()}__LIVE", "true")
+    with serve(world) as url:
+        for name, value in sandbox.settings(source, url).items():
+            text = value if isinstance(value, str) else json.dumps(value)
+            monkeypatch.setenv(f"SOURCES__{source.upper()}__{name.upper()}", text)
+        cursors: list[str | None] = []
+        tables: set[str] = set()  # the sandbox may also drop files, for tables of their own
+        while not cursors or cursors[-1] < today.isoformat():
+            landing = land(source, budget=timedelta(0) if len(cursors) < 2 else timedelta(hours=1))
+            assert landing.cursor_from == (cursors[-1] if cursors else None)
+            cursors.append(landing.cursor_to)
+            tables |= {table for table, counts in landing.tables.items() if counts.read}
+    assert cursors[0] == (world.start + timedelta(days=12)).isoformat()
+    assert len(cursors) == 3
+    now = contents(source)
+    assert tables
+    assert {table: now[table] for table in tables} == {table: held[table] for table in tables}
+
+
+# --- killed ---------------------------------------------------------------------------------------
+
+# Where the process dies → what it patches so as to die there.
+PLACES = {
+    "extract, while rows arrive": "after(ArrowExtractor, '_write_item')",
+    "extract, once all is there": "Pipeline.normalize = die",
+    "normalize": "Normalize.spool_schema_files = die",
+    "normalize, once done": "Pipeline.load = die",
+    "load, while tables fill": "after(DuckDbCopyJob, 'run')",
+    "load, committed and not marked": "Load.complete_package = die",
+    "load, marked": "after(Load, 'complete_package')",
+    "before the ledger": "catalog._record = die",
+}
+CHILD = """
+    import os, signal
+    from datetime import date
+    from dlt_pipelines import catalog, sandbox
+    from dlt_pipelines.sandbox import World
+    from dlt.destinations.impl.duckdb.duck import DuckDbCopyJob
+    from dlt.extract.extractors import ArrowExtractor
+    from dlt.load.load import Load
+    from dlt.normalize.normalize import Normalize
+    from dlt.pipeline.pipeline import Pipeline
+
+    def die(*args, **kwargs):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def after(owner, name):
+        done = getattr(owner, name)
+        setattr(owner, name, lambda *args, **kwargs: die(done(*args, **kwargs)))
+
+    sandbox.world = lambda: World(date({start}), date({end}))
+    {patch}
+    catalog.land({source!r})
+"""
+
+
+@pytest.mark.slow
+@CLOSELY
+@pytest.mark.parametrize("place", PLACES)
+def test_a_landing_killed_anywhere_is_done_again_without_loss_or_double(
+    quiet, place: str, data: Path
+) -> None:
+    source, _, held = quiet
+
+    def killed() -> int:
+        code = textwrap.dedent(CHILD).format(
+            start=f"{WORLD.start:%Y, %-m, %-d}",
+            end=f"{WORLD.end:%Y, %-m, %-d}",
+            patch=PLACES[place],
+            source=source,
+        )
+        return subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=False
+        ).returncode
+
+    assert killed() == -signal.SIGKILL
+    land(source)
+    assert contents(source) == held
+    with duckdb.connect(stores.raw(), read_only=True) as ledger:
+        assert ledger.execute("select statut from registre.prises").fetchall() == [("ok",)]
+
+
+# --- the polite client ----------------------------------------------------------------------------
+
+NOW = datetime(2026, 3, 15, 12, 0, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"Retry-After": "30"}, 30),
+        ({"Retry-After": "Sun, 15 Mar 2026 12:00:45 GMT"}, 45),
+        ({"Retry-After": "Sun, 15 Mar 2026 11:00:00 GMT"}, 0),
+        ({"Retry-After": "later"}, None),
+        ({"x-rate-limit-reset": str(int(NOW.timestamp()) + 60)}, 60),
+        ({"x-rate-limit-reset": str(int(NOW.timestamp()) - 60)}, 0),
+        ({"X-RateLimit-Reset": "2026-03-15 12:01:00+00:00"}, 60),
+        ({"X-RateLimit-Reset": "2026-03-15T12:01:00.500Z"}, 60.5),
+        ({"X-RateLimit-Reset": "2026-03-15T13:01:00"}, 3660),
+        ({"ratelimit-reset": "12"}, 12),
+        ({"ratelimit-reset": "soon"}, None),
+        ({"Retry-After": "5", "x-rate-limit-reset": "99"}, 5),
+    ],
+)
+def test_the_wait_is_what_the_server_asks(headers: dict[str, str], seconds: float | None) -> None:
+    said = requests.structures.CaseInsensitiveDict(headers)
+    assert polite.asked_wait(said, NOW) == seconds
+
+
+def test_a_client_error_is_not_asked_again(data: Path, retries) -> None:
+    with serve(WORLD) as url:
+        session = polite.Session(time.monotonic() + 10)
+        assert session.get(f"{url}/x/2/users?ids=1").status_code == 401
+        assert session.get(f"{url}/nowhere").status_code == 404
+    assert not retries
+
+
+def test_the_last_answer_is_given_to_who_asked(data: Path, monkeypatch, retries) -> None:
+    monkeypatch.setattr(polite, "ATTEMPTS", 3)
+    with serve(WORLD, Faults(broken=1.0)) as url:
+        session = polite.Session(time.monotonic() + 30)
+        assert session.get(f"{url}/x/2/users?ids=1").status_code == 503
+    assert len(retries) >= 2
+
+
+def test_a_wait_longer_than_the_budget_is_refused_at_once() -> None:
+    session = polite.Session(time.monotonic() + 1)
+    with serve(WORLD, Faults(limited=1.0)) as url:
+        session.deadline = time.monotonic() - 1
+        started = time.monotonic()
+        with pytest.raises(polite.TimeBudgetError):
+            session.get(f"{url}/x/2/users?ids=1")
+        assert time.monotonic() - started < 0.5
+
+
+def test_the_same_seed_gives_the_same_faults() -> None:
+    def statuses(seed: int) -> list[int]:
+        with serve(WORLD, Faults(seed=seed, broken=0.5)) as url:
+            return [requests.get(f"{url}/nowhere", timeout=10).status_code for _ in range(20)]
+
+    assert statuses(1) == statuses(1) != statuses(2)
+    assert set(statuses(1)) == {404, 503}
