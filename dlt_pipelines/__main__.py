@@ -18,11 +18,17 @@ def main() -> int:
         metavar="source",
         help=f"parmi : {', '.join(CATALOG)} (toutes par défaut)",
     )
+    parser.add_argument(
+        "--reprendre",
+        action="store_true",
+        help="relire les fichiers du dépôt déjà pris, pour corriger ce qu’un fichier faux a changé",
+    )
+    asked = parser.parse_args()
     failed = False
-    for name in parser.parse_args().sources or CATALOG:
+    for name in asked.sources or CATALOG:
         print(f"■ {name}")
         try:
-            landing = land(name, report=lambda line: print(f"  {line}"))
+            landing = land(name, report=lambda line: print(f"  {line}"), retake=asked.reprendre)
         except LandingError as error:
             print(f"  échec : {error}", file=sys.stderr)
             failed = True

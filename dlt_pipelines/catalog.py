@@ -26,7 +26,7 @@ from dlt.extract.exceptions import ResourceExtractionError as ExtractionError
 from dlt.pipeline.exceptions import PipelineStepFailed
 from requests import RequestException
 
-from dlt_pipelines import datagouv, depot, polite, registre, sandbox, stores
+from dlt_pipelines import datagouv, depot, polite, privacy, registre, sandbox, stores
 from dlt_pipelines.door import Door
 from dlt_pipelines.sources import (
     avis_google,
@@ -488,7 +488,10 @@ class _Way:
 
 
 def land(
-    name: str, report: Report = lambda line: None, budget: timedelta = timedelta(hours=1)
+    name: str,
+    report: Report = lambda line: None,
+    budget: timedelta = timedelta(hours=1),
+    retake: bool = False,
 ) -> Landing:
     """Bring one source home; a second call lands only what is new.
 
@@ -496,6 +499,8 @@ def land(
         name: a key of CATALOG.
         report: called with each line of progress, in French.
         budget: time after which no further slice is asked; the next call goes on from there.
+        retake: read the files of the depot again, though their content was taken before, so that
+            their rows stand over those of a later file that was wrong.
 
     Raises:
         LandingError: the source could not be read or loaded; nothing of it is lost or doubled, and
@@ -509,6 +514,8 @@ def land(
         (stores.depot() / name).mkdir(parents=True, exist_ok=True)
         with registre.ledger() as ledger:
             past = _remember(ledger, source)
+        if retake:
+            past = replace(past, taken=frozenset())
         with _ways_in(source, past, report, deadline) as ways:
             for way in ways:
                 if landing and monotonic() > deadline:
@@ -674,14 +681,13 @@ def _opened(source: Source, folder: Path, origin: str, past: _Past, report: Repo
     missing = next(iter(_doors(source, origin, landed=False).values())).missing
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         # A package holds more files than ours; a depot holds only what was meant for it.
-        if not path.is_file() or path.name.startswith("."):
+        if path.name.startswith(".") or (source.folder and path.stem not in source.tables):
             continue
-        if source.folder and path.stem not in source.tables:
-            continue
-        file = depot.File.identify(path)
-        if file.digest in {*past.taken, *(other.digest for other in way.files)}:
-            continue
+        file = depot.File(path, f"illisible : {path.name}", 0)
         try:
+            file = depot.File.identify(path)
+            if file.digest in {*past.taken, *(other.digest for other in way.files)}:
+                continue
             if source.reads == "json":
                 file.open_json(source.recognise)
             else:
@@ -900,7 +906,7 @@ def _summarise(source: Source, past: _Past, way: _Way, doors: Mapping[str, Door]
         warnings=[
             f"{table} : colonne inconnue, non reprise : « {name} »"
             for table, door in doors.items()
-            for name in sorted(door.tally.unknown)
+            for name in sorted(map(privacy.redact, door.tally.unknown))
         ]
         + [
             f"{table} : {door.tally.excluded} lignes sensibles exclues, dont rien n’est gardé"

@@ -17,6 +17,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from dlt_pipelines import privacy
+
 MAX_BYTES = 512 * 1024**2
 MAX_COLUMNS = 1_000
 _ROWS_PER_PAGE = 20_000
@@ -44,13 +46,19 @@ class File:
 
     @property
     def name(self) -> str:
-        return self.path.name
+        """Name of the file, kept with every row of it: people put names into it too."""
+        return privacy.redact(self.path.name)
 
     @classmethod
     def identify(cls, path: Path) -> "File":
-        with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        return cls(path, digest, path.stat().st_size)
+        if not path.is_file():
+            raise RefusedFileError("ce n’est pas un fichier : déposer les fichiers eux-mêmes")
+        try:
+            with path.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            return cls(path, digest, path.stat().st_size)
+        except OSError as error:
+            raise RefusedFileError(f"fichier illisible ({error.strerror})") from error
 
     @classmethod
     def received(cls, name: str, content: bytes) -> "File":
@@ -63,6 +71,13 @@ class File:
         except (ValueError, RecursionError) as error:
             line = f", ligne {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
             raise RefusedFileError(f"ce n’est pas un document JSON lisible{line}") from error
+        try:
+            # Half a character, which no text can hold, passes as an escape.
+            json.dumps(self.document, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise RefusedFileError(
+                "le document JSON contient des caractères impossibles"
+            ) from error
         try:
             recognise(self.document)
         except ValueError as error:
@@ -105,6 +120,8 @@ class File:
             raise RefusedFileError(
                 "colonnes indispensables absentes : " + ", ".join(f"« {name} »" for name in lacking)
             )
+        if not any(line.strip() for line in self._lines[self._first_row :]):
+            raise RefusedFileError("le fichier n’a aucune ligne sous son en-tête")
         if len(self.header) > MAX_COLUMNS:
             raise RefusedFileError(f"{len(self.header)} colonnes, au-delà de {MAX_COLUMNS}")
 
@@ -147,7 +164,8 @@ class File:
         start = self._first_row
         while start < len(self._lines):
             rest = (self._lines[i] for i in range(start, len(self._lines)))
-            reader = csv.reader(rest, delimiter=self._delimiter)
+            # Strict: text after a closing quote is a cell that swallowed its neighbours.
+            reader = csv.reader(rest, delimiter=self._delimiter, strict=True)
             consumed = 0
             broken = False
             try:
@@ -171,7 +189,7 @@ class File:
                         break
             except csv.Error:
                 first = start + consumed
-                self.broken.append((first + 1, "ligne illisible ou cellule démesurée"))
+                self.broken.append((first + 1, "guillemets mal formés ou cellule démesurée"))
                 broken = True
             if not broken:
                 return

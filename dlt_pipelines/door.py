@@ -349,7 +349,9 @@ class Door:
     def _records(self, pages: list[Records]) -> pa.Table:
         """Take the declared fields out of JSON records, each as text."""
         records = [record for page in pages for record in page["records"]]
-        lines = "\n".join(map(json.dumps, records)).encode()
+        # As text and not as escapes: half a character is then replaced, and refuses its row alone.
+        written = (json.dumps(record, ensure_ascii=False) for record in records)
+        lines = "\n".join(written).encode(errors="replace")
         counts = [len(page["records"]) for page in pages]
         return (
             self._parsed(lines, "newline_delimited", records[0])

@@ -144,6 +144,8 @@ def test_a_later_file_corrects_and_adds_without_doubling(data: Path) -> None:
         ("perceval", b"[]", "objet"),
         ("perceval", b'{"nb_report_day": {}}', "amount_of_money_day"),
         ("perceval", b"[" * 100_000, "JSON"),
+        ("perceval", b'{"\\ud800": 1}', "impossibles"),
+        ("services_publics_plus", export().encode(), "aucune ligne"),
     ],
 )
 def test_a_file_that_is_something_else_is_refused_and_stays(
@@ -396,3 +398,56 @@ def test_depot_reads_a_long_file_page_by_page(tmp_path: Path) -> None:
     file = depot.File.identify(path)
     file.open_csv(lambda header: [])
     assert [page.num_rows for page in file.pages()] == [20_000, 20_000, 5_000]
+
+
+def test_text_after_a_closing_quote_is_set_aside_and_nothing_else(data: Path) -> None:
+    lines = [line.replace(";", ';"', 1) for line in (ROWS[1], ROWS[2])]
+    fourth = "4;04/01/2023 10:00;Merci;Merci;Positif;29"
+    write(data, "services_publics_plus", "export.csv", export(*lines, fourth))
+    landing = land("services_publics_plus")
+    assert (landing.total("read"), landing.total("quarantined")) == (3, 2)
+    assert [row[0] for row in experiences()] == [4]
+
+
+def test_a_word_or_a_date_that_cannot_be_sets_its_row_aside(data: Path) -> None:
+    rows = [ROWS[0], ROWS[1].replace("Négatif", "Enchanté"), ROWS[2].replace("2023", "2090")]
+    write(data, "services_publics_plus", "export.csv", export(*rows))
+    assert land("services_publics_plus").total("quarantined") == 2
+    assert [row[0] for row in experiences()] == [1]
+
+
+def test_a_wrong_file_is_undone_by_taking_the_right_one_again(data: Path) -> None:
+    write(data, "services_publics_plus", "juste.csv", export(*ROWS))
+    land("services_publics_plus")
+    wrong = write(
+        data, "services_publics_plus", "z.csv", export(ROWS[0].replace("Positif", "Neutre"))
+    )
+    land("services_publics_plus")
+    assert experiences() != EXPECTED
+    wrong.unlink()
+    land("services_publics_plus", retake=True)
+    assert experiences() == EXPECTED
+
+
+def test_what_is_no_file_is_refused_and_the_rest_is_taken(data: Path) -> None:
+    write(data, "services_publics_plus", "export.csv", export(*ROWS))
+    folder = data / "depot/services_publics_plus"
+    (folder / "dossier").mkdir()
+    (folder / "lien.csv").symlink_to(data / "nulle-part")
+    landing = land("services_publics_plus")
+    assert [name for name, _ in landing.files_refused] == ["dossier", "lien.csv"]
+    assert experiences() == EXPECTED
+
+
+def test_names_of_files_and_headers_are_protected_too(data: Path) -> None:
+    write(
+        data,
+        "services_publics_plus",
+        "export de camille@exemple.fr.csv",
+        export(*(f"{row};x" for row in ROWS[1:]), header=HEADER + ";zoe@exemple.fr"),
+    )
+    landing = land("services_publics_plus")
+    assert landing.warnings == ["experiences : colonne inconnue, non reprise : « [courriel] »"]
+    for path in data.rglob("*"):
+        if path.is_file() and "depot" not in path.parts:
+            assert b"exemple.fr" not in path.read_bytes(), path

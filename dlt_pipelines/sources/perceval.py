@@ -14,7 +14,12 @@ from dlt.sources import DltResource
 
 KEEP = {"x-personal": "keep"}
 COUNT = {**KEEP, "data_type": "bigint", "nullable": False, "x-min": 0}
-DAY = {**KEEP, "data_type": "date", "nullable": False}
+DAY = {
+    **KEEP,
+    "data_type": "date",
+    "nullable": False,
+    "x-check": ["{day} <= current_date + 1", "est dans le futur"],
+}
 MONTH = {**KEEP, "x-format": "mois", "nullable": False}
 
 # Stream → its columns: one level of the document each, then the figure.

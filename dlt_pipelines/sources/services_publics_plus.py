@@ -18,7 +18,7 @@ from requests import Session
 PAGE = 100
 WINDOW = 10_000  # offset + limit, at most, of `records`
 
-KEEP = {"x-personal": "keep"}
+KEEP: dict[str, Any] = {"x-personal": "keep"}
 REDACT = {"x-personal": "redact"}
 
 
@@ -32,6 +32,12 @@ def _numbered(n: int) -> dict[str, dict[str, Any]]:
         f"structure_{n}": {**KEEP, "x-names": [f"Intitulé structure {n}"]},
         f"reponse_structure_{n}": REDACT,
     }
+
+
+def _tone(column: str, *names: str) -> dict[str, Any]:
+    words = f"{{{column}}} in ('Positif', 'Neutre', 'Négatif')"
+    reason = "n’est ni Positif, ni Neutre, ni Négatif"
+    return {**KEEP, "x-names": list(names), "x-check": [words, reason]}
 
 
 EXPERIENCES: dict[str, Any] = {
@@ -48,13 +54,14 @@ EXPERIENCES: dict[str, Any] = {
         "data_type": "timestamp",
         "nullable": False,
         "x-names": ["Date de publication"],
+        "x-check": ["{publie_at} <= now() + interval 1 day", "est dans le futur"],
     },
     "ecrit_at": {**KEEP, "data_type": "timestamp", "x-names": ["Écrit le"]},
     "titre": REDACT,
     "description": REDACT,
     "usager_pseudonyme": {"x-personal": "pseudonymise", "x-names": ["Pseudonyme usager"]},
     "poste_comme": KEEP,
-    "ressenti": {**KEEP, "nullable": False, "x-names": ["Ressenti usager"]},
+    "ressenti": {**_tone("ressenti", "Ressenti usager"), "nullable": False},
     "departement_insee": {
         **KEEP,
         "x-format": "departement",
@@ -83,17 +90,20 @@ EXPERIENCES: dict[str, Any] = {
         "x-names": ["Evaluation inutile réponse structure 1 par visiteurs"],
     },
     "evaluation_auteur": {**KEEP, "x-names": ["Evaluation réponse structure 1 par auteur"]},
-    "accessibilite": {**KEEP, "x-names": ["Tags généraux Accessibilité"]},
-    "information_explication": {
-        **KEEP,
-        "x-names": ["Information/Explication", "Tags généraux Information/Explication"],
-    },
-    "relation": {**KEEP, "x-names": ["Tags généraux Relation"]},
-    "reactivite": {**KEEP, "x-names": ["Tags généraux Réactivité"]},
-    "simplicite_complexite": {
-        **KEEP,
-        "x-names": ["Simplicité/Complexité", "Tags généraux Simplicité/Complexité", "simplicite"],
-    },
+    "accessibilite": _tone("accessibilite", "Tags généraux Accessibilité"),
+    "information_explication": _tone(
+        "information_explication",
+        "Information/Explication",
+        "Tags généraux Information/Explication",
+    ),
+    "relation": _tone("relation", "Tags généraux Relation"),
+    "reactivite": _tone("reactivite", "Tags généraux Réactivité"),
+    "simplicite_complexite": _tone(
+        "simplicite_complexite",
+        "Simplicité/Complexité",
+        "Tags généraux Simplicité/Complexité",
+        "simplicite",
+    ),
     "experiences_similaires": {**KEEP, "data_type": "bigint", "x-min": 0},
     "amelioration_a_considerer": {**KEEP, "x-names": ["Amélioration de service à considérer"]},
     "action": REDACT,

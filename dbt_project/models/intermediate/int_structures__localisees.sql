@@ -1,9 +1,24 @@
-with structures as (
-    select * from {{ ref('stg_structures__structures') }}
+with departements as (
+    select * from {{ ref('stg_geographie__departements') }}
 ),
 
-departements as (
-    select * from {{ ref('stg_geographie__departements') }}
+-- A code that the COG does not know places nothing.
+structures as (
+    select
+        recues.structure_id,
+        recues.structure_label,
+        recues.reseau,
+        recues.typologie,
+        recues.parent_id,
+        departements.departement_code,
+        recues.commune_code,
+        recues.code_postal,
+        recues.ville,
+        recues.is_active,
+        recues.origine
+    from {{ ref('stg_structures__structures') }} as recues
+    left join departements
+        on recues.departement_code = departements.departement_code
 ),
 
 perimetre as (
