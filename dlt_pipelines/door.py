@@ -265,10 +265,17 @@ class Door:
             self.memory.unregister("landed")
 
     def empty(self) -> pa.Table:
-        """Return no row of what `admit` yields."""
-        nothing = {name: pa.array([], pa.string()) for name in ("_fichier", "_empreinte")}
-        typed = {c.name: pa.array([], _ARROW.get(c.data_type, pa.string())) for c in self.kept}
-        return pa.table(typed | nothing | {"_ligne": pa.array([], pa.int64())})
+        """Return no row of what `admit` yields, its columns in the same order."""
+        # An order of its own would make dlt write every file a second time.
+        typed = {c.name: _ARROW.get(c.data_type, pa.string()) for c in self.kept}
+        added = {
+            "_fichier": pa.string(),
+            "_ligne": pa.int64(),
+            "_empreinte": pa.string(),
+            "_origine": pa.string(),
+            "_rang": pa.int64(),
+        }
+        return pa.schema((typed | added).items()).empty_table()
 
     def admit(self, pages: Iterable[Page]) -> Iterator[pa.Table]:
         """Yield the new and changed rows of `pages`, typed and protected, ready for dlt."""

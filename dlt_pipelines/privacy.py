@@ -6,7 +6,6 @@ that says nothing is redacted. Redaction replaces patterned personal data by a t
 file number or a public 08 number is left readable.
 """
 
-import hashlib
 import hmac
 import os
 import re
@@ -28,7 +27,17 @@ TREATMENTS = (KEEP, REDACT, PSEUDONYMISE, DROP)
 
 
 class Pattern(NamedTuple):
+    """A kind of personal datum.
+
+    Attributes:
+        mark: what stands in its place.
+        hint: RE2, found in every text where `candidate` is: it sorts out the others in bulk.
+        candidate: where such a datum may be.
+        is_personal: says whether a candidate is one.
+    """
+
     mark: str
+    hint: str
     candidate: re.Pattern[str]
     is_personal: Callable[[str], bool]
 
@@ -46,6 +55,8 @@ PUBLIC_NUMBERS = (
 
 
 def _is_private_phone(text: str) -> bool:
+    if re.fullmatch(r"0[1-79]\d{8}", _digits(text)):
+        return True  # what the library would say too, fifty times as fast
     try:
         number = phonenumbers.parse(re.sub(r"\(0\)", "", text), "FR")
     except phonenumbers.NumberParseException:
@@ -63,16 +74,19 @@ def _is_nir(text: str) -> bool:
 PATTERNS = (
     Pattern(
         "[courriel]",
+        r"@|(?i:\(at\)|\[at\])",
         re.compile(r"[\w.+%-]{1,64}\s?(?:@|\(at\)|\[at\])\s?[\w-]{1,63}(?:\.[\w-]{1,63})+", re.I),
         lambda text: True,
     ),
     Pattern(
         "[iban]",
+        r"(?i:[A-Z]{2}\p{Nd}{2}(?:[ .-]?[0-9A-Z]){6})",
         re.compile(r"\b[A-Z]{2}\d{2}(?:[ .-]?[0-9A-Z]{2,4}){3,8}(?:[ .-]?[0-9A-Z]{1,3})?\b", re.I),
         lambda text: bool(iban.is_valid(re.sub(r"[ .-]", "", text), check_country=False)),
     ),
     Pattern(
         "[nir]",
+        r"\p{Nd}(?:[ .-]?\p{Nd}){14}|(?i:2[AB][ .-]?\p{Nd}{3}[ .-]?\p{Nd}{3})",
         re.compile(
             r"(?<!\d)[1-478][ .-]?\d{2}[ .-]?\d{2}[ .-]?(?:\d{2}|2[AB])[ .-]?\d{3}[ .-]?\d{3}"
             r"[ .-]?\d{2}(?!\d)",
@@ -82,11 +96,13 @@ PATTERNS = (
     ),
     Pattern(
         "[carte]",
+        r"\p{Nd}(?:[ .-]?\p{Nd}){12}",
         re.compile(r"(?<!\d)\d{4}(?:[ .-]?\d{4}){2}[ .-]?\d{1,7}(?!\d)"),
         lambda text: 13 <= len(_digits(text)) <= 19 and bool(luhn.is_valid(_digits(text))),
     ),
     Pattern(
         "[telephone]",
+        r"[1-9](?:[ ./_-]{0,2}\p{Nd}){8}",
         re.compile(
             r"(?<![\d+])(?:(?:\+|00)\s?(?:33|262|508|590|594|596|681|687|689)[ .\-/]?(?:\(0\))?"
             r"[ .\-/]?|0)[1-9](?:[ .\-/_]{0,2}\d){8}(?!\d)"
@@ -95,6 +111,7 @@ PATTERNS = (
     ),
     Pattern(
         "[plaque]",
+        r"[A-HJ-NP-TV-Z]{2}[ -]?\p{Nd}{3}[ -]?[A-HJ-NP-TV-Z]{2}|\p{Nd}{2}[ -][A-HJ-NP-Z]{2,3}[ -]",
         re.compile(
             r"\b[A-HJ-NP-TV-Z]{2}[ -]?\d{3}[ -]?[A-HJ-NP-TV-Z]{2}\b"
             r"|\b\d{2,4}[ -][A-HJ-NP-Z]{2,3}[ -](?:\d{2}|2[AB]|97\d)\b"
@@ -103,14 +120,14 @@ PATTERNS = (
     ),
     Pattern(
         "[compte]",
+        r"@",
         re.compile(r"(?<![\w@.])@\w[\w.-]*"),
         lambda text: "gendarmerie" not in text.lower(),  # an institution is nobody
     ),
 )
 
-# A text with neither an at sign nor two digits near each other cannot hold any of the patterns:
-# RE2 sorts those out in bulk, and Python's regular expressions see only the rest.
-_SUSPECT = r"@|\(at\)|\[at\]|[0-9].{0,4}[0-9]"
+# What no hint finds holds none of the patterns: Python's regular expressions never see it.
+_SUSPECT = "|".join(dict.fromkeys(pattern.hint for pattern in PATTERNS))
 
 
 def redact(text: str) -> str:
@@ -126,17 +143,28 @@ def _mark(pattern: Pattern, match: re.Match[str]) -> str:
 
 def redact_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Redact a column of text; nulls stay null."""
-    suspect = pc.fill_null(pc.match_substring_regex(column, _SUSPECT), False)
+    suspect = _matches(column, _SUSPECT)
     if not pc.any(suspect).as_py():
         return column
-    redacted = [redact(text) for text in column.filter(suspect).to_pylist()]
+    texts = column.filter(suspect)
+    for pattern in PATTERNS:
+        hinted = _matches(texts, pattern.hint)
+        replaced = [
+            pattern.candidate.sub(partial(_mark, pattern), text)
+            for text in texts.filter(hinted).to_pylist()
+        ]
+        texts = _replaced(texts, hinted, pa.array(replaced, pa.string()))
+    return _replaced(column, suspect, texts.combine_chunks())
+
+
+def _matches(column: pa.ChunkedArray, regex: str) -> pa.ChunkedArray:
+    return pc.fill_null(pc.match_substring_regex(column, regex), False)
+
+
+def _replaced(column: pa.ChunkedArray, mask: pa.ChunkedArray, values: pa.Array) -> pa.ChunkedArray:
     # Chunked because a page of long texts may pass the 2 GB of one Arrow string array.
     return pa.chunked_array(
-        [
-            pc.replace_with_mask(
-                column.combine_chunks(), suspect.combine_chunks(), pa.array(redacted, pa.string())
-            )
-        ]
+        [pc.replace_with_mask(column.combine_chunks(), mask.combine_chunks(), values)]
     )
 
 
@@ -161,16 +189,9 @@ def pseudonym_key() -> bytes:
 def pseudonymise_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Replace each value by its keyed HMAC-SHA256, 32 hexadecimal digits; nulls stay null."""
     key = pseudonym_key()
-    return pa.chunked_array(
-        [
-            pa.array(
-                [
-                    None
-                    if value is None
-                    else hmac.new(key, value.encode(), hashlib.sha256).hexdigest()[:32]
-                    for value in column.to_pylist()
-                ],
-                pa.string(),
-            )
-        ]
-    )
+    named = column.combine_chunks().dictionary_encode()
+    pseudonyms = [
+        hmac.digest(key, name.encode(), "sha256").hex()[:32]
+        for name in named.dictionary.to_pylist()
+    ]
+    return pa.chunked_array([pa.array(pseudonyms, pa.string()).take(named.indices)])

@@ -114,3 +114,11 @@ def test_pseudonyms_hold_within_a_key_and_break_with_it(data, monkeypatch) -> No
 def test_an_unknown_treatment_is_refused() -> None:
     with pytest.raises(ValueError, match="x-personal"):
         Door("t", {"id": {"x-personal": "maybe"}}, ["id"], "reel")
+
+
+@pytest.mark.parametrize("pattern", privacy.PATTERNS, ids=lambda pattern: pattern.mark)
+@given(drawn=st.data())
+def test_no_hint_hides_a_personal_datum(pattern: privacy.Pattern, drawn) -> None:
+    text = drawn.draw(st.from_regex(pattern.candidate))
+    column = pa.chunked_array([pa.array([text, None, "rien"], pa.string())])
+    assert privacy.redact_column(column).to_pylist() == [privacy.redact(text), None, "rien"]
