@@ -24,6 +24,12 @@ NIR += f"{97 - int(NIR) % 97:02d}"
         ("06 39 98 12 34", "[telephone]"),  # outside the plan: kept for fiction
         ("+33 (0)6 12 34 56 78 et 0033 1 42 34 56 78", "[telephone] et [telephone]"),
         ("FR76 3000 6000 0112 3456 7890 189", "[iban]"),
+        ("mon IBAN FR76 3000 6000 0112 3456 7890 189 et mon nom", "mon IBAN [iban] et mon nom"),
+        ("FR7630006000011234567890189 est le mien", "[iban] est le mien"),
+        ("gz-713-kw, gz713kw", "[plaque], [plaque]"),
+        ("(06)12345678 ou 33612345678", "[telephone] ou [telephone]"),
+        (f"né sous le {NIR[:13]}", "né sous le [nir]"),
+        ("camille＠exemple.fr", "[courriel]"),
         (f"NIR {NIR}", "NIR [nir]"),
         (f"{NIR[0]} {NIR[1:3]} {NIR[3:5]} {NIR[5:7]} {NIR[7:10]} {NIR[10:13]} {NIR[13:]}", "[nir]"),
         ("carte 4111 1111 1111 1111", "carte [carte]"),
@@ -40,6 +46,7 @@ def test_patterned_personal_data_is_masked(text: str, masked: str) -> None:
         "le numéro Info Escroqueries est le 0 805 805 817, ou le 3939, ou le 17",
         "dossier 2021 03 12345 du 12/03/2021, 1 500,50 euros, 4111 1111 1111 1112",
         "le 1er article L. 123-45 du code, page 2-30",
+        "le 123 et le 124 de la rue, ou 456 à 789",
         "FR76 3000 6000 0112 3456 7890 180 n’est pas un compte",
     ],
 )

@@ -19,17 +19,18 @@ PAGE = 100
 WINDOW = 10_000  # offset + limit, at most, of `records`
 
 KEEP: dict[str, Any] = {"x-personal": "keep"}
+# Words chosen from a list hold nothing to mask, until somebody writes into them.
 REDACT = {"x-personal": "redact"}
 
 
 def _numbered(n: int) -> dict[str, dict[str, Any]]:
     return {
-        f"typologie_{n}": {**KEEP, "x-names": [f"Intitulé Typologie {n}"]},
-        f"code_postal_typologie_{n}": KEEP,
-        f"pays_typologie_{n}": KEEP,
-        f"canaux_typologie_{n}": KEEP,
-        f"structure_{n}_id": {**KEEP, "x-names": [f"ID structure {n}"]},
-        f"structure_{n}": {**KEEP, "x-names": [f"Intitulé structure {n}"]},
+        f"typologie_{n}": {**REDACT, "x-names": [f"Intitulé Typologie {n}"]},
+        f"code_postal_typologie_{n}": REDACT,
+        f"pays_typologie_{n}": REDACT,
+        f"canaux_typologie_{n}": REDACT,
+        f"structure_{n}_id": {**REDACT, "x-names": [f"ID structure {n}"]},
+        f"structure_{n}": {**REDACT, "x-names": [f"Intitulé structure {n}"]},
         f"reponse_structure_{n}": REDACT,
     }
 
@@ -47,8 +48,8 @@ EXPERIENCES: dict[str, Any] = {
         "nullable": False,
         "x-names": ["ID expérience", "id_experience"],
     },
-    "etat": {**KEEP, "x-names": ["Etat expérience", "Etat de l'expérience"]},
-    "statut": {**KEEP, "x-names": ["Statut de l'expérience", "statut_experience"]},
+    "etat": {**REDACT, "x-names": ["Etat expérience", "Etat de l'expérience"]},
+    "statut": {**REDACT, "x-names": ["Statut de l'expérience", "statut_experience"]},
     "publie_at": {
         **KEEP,
         "data_type": "timestamp",
@@ -60,23 +61,23 @@ EXPERIENCES: dict[str, Any] = {
     "titre": REDACT,
     "description": REDACT,
     "usager_pseudonyme": {"x-personal": "pseudonymise", "x-names": ["Pseudonyme usager"]},
-    "poste_comme": KEEP,
+    "poste_comme": REDACT,
     "ressenti": {**_tone("ressenti", "Ressenti usager"), "nullable": False},
     "departement_insee": {
         **KEEP,
         "x-format": "departement",
         "x-names": ["Code INSEE Département usager"],
     },
-    "departement": {**KEEP, "x-names": ["Intitulé département usager"]},
-    "region": {**KEEP, "x-names": ["Intitulé région usager"]},
-    "region_insee": {**KEEP, "x-names": ["Code INSEE Région usager"]},
-    "code_postal": {**KEEP, "x-names": ["Code postal usager"]},
-    "pays": KEEP,
+    "departement": {**REDACT, "x-names": ["Intitulé département usager"]},
+    "region": {**REDACT, "x-names": ["Intitulé région usager"]},
+    "region_insee": {**REDACT, "x-names": ["Code INSEE Région usager"]},
+    "code_postal": {**REDACT, "x-names": ["Code postal usager"]},
+    "pays": REDACT,
     **_numbered(1),
     **_numbered(2),
     **_numbered(3),
-    "hors_structure": KEEP,
-    "statut_reponse_structure_1": KEEP,
+    "hors_structure": REDACT,
+    "statut_reponse_structure_1": REDACT,
     "evaluation_utile_visiteurs": {
         **KEEP,
         "data_type": "bigint",
@@ -89,7 +90,7 @@ EXPERIENCES: dict[str, Any] = {
         "x-min": 0,
         "x-names": ["Evaluation inutile réponse structure 1 par visiteurs"],
     },
-    "evaluation_auteur": {**KEEP, "x-names": ["Evaluation réponse structure 1 par auteur"]},
+    "evaluation_auteur": {**REDACT, "x-names": ["Evaluation réponse structure 1 par auteur"]},
     "accessibilite": _tone("accessibilite", "Tags généraux Accessibilité"),
     "information_explication": _tone(
         "information_explication",
@@ -105,7 +106,7 @@ EXPERIENCES: dict[str, Any] = {
         "simplicite",
     ),
     "experiences_similaires": {**KEEP, "data_type": "bigint", "x-min": 0},
-    "amelioration_a_considerer": {**KEEP, "x-names": ["Amélioration de service à considérer"]},
+    "amelioration_a_considerer": {**REDACT, "x-names": ["Amélioration de service à considérer"]},
     "action": REDACT,
     "action_realisee_le": {
         **KEEP,
@@ -113,8 +114,8 @@ EXPERIENCES: dict[str, Any] = {
         "x-names": ["Date action réalisée"],
     },
     "action_engagee_le": {**KEEP, "data_type": "timestamp", "x-names": ["Date action engagée"]},
-    "tags_metiers": KEEP,
-    "demarches": {**KEEP, "x-names": ["Démarches saisies par usager"]},
+    "tags_metiers": REDACT,
+    "demarches": {**REDACT, "x-names": ["Démarches saisies par usager"]},
     "premiere_reponse_at": {
         **KEEP,
         "data_type": "timestamp",
