@@ -467,6 +467,7 @@ class _Past:
     taken: frozenset[str]  # digests of the files already taken
     cursors: Mapping[str, str]  # origin → where the last landing stopped
     exists: bool  # every table is there
+    asked_at: datetime | None  # when the live service last answered
 
 
 @dataclass
@@ -607,11 +608,17 @@ def _remember(ledger: duckdb.DuckDBPyConnection, source: Source) -> _Past:
     tables = ledger.execute(
         "select table_name from duckdb_tables() where schema_name = ?", [f"raw_{source.name}"]
     ).fetchall()
+    asked = ledger.execute(
+        "select max(debut_at) from registre.prises where source = ? and origine = ?"
+        " and statut = 'ok' and curseur_a is not null",
+        [source.name, REAL],
+    ).fetchone()
     return _Past(
         origins=frozenset(origin for origin, _ in landings),
         taken=frozenset(digest for (digest,) in taken),
         cursors={origin: cursor for origin, cursor in landings if cursor},
         exists={table for (table,) in tables}.issuperset(source.tables),
+        asked_at=asked[0] if asked else None,
     )
 
 
@@ -623,9 +630,18 @@ def _ways_in(
 
     A source that was once fed by real data is never played by the sandbox again.
     """
+    if dlt.config.get(f"sources.{source.name}.enabled", bool) is False:
+        report("source éteinte dans config.toml : rien n’est pris")
+        yield [_Way(REAL)]
+        return
     folder = source.folder() if source.folder else stores.depot() / source.name
     real = _opened(source, folder, REAL, past, report)
-    if source.has_api and dlt.config.get(f"sources.{source.name}.live", bool):
+    every = timedelta(hours=dlt.config.get(f"sources.{source.name}.every_hours", float) or 0)
+    is_live = bool(dlt.config.get(f"sources.{source.name}.live", bool))
+    if is_live and past.asked_at and datetime.now(UTC) - past.asked_at < every:
+        report(f"service déjà demandé à {past.asked_at.astimezone(PARIS):%H:%M le %d/%m}")
+        yield [real]
+    elif source.has_api and is_live:
         report(f"{source.label} : service en ligne")
         today = datetime.now(PARIS).date()
         start = EPOCH if source.keeps_history else today - timedelta(days=1)
@@ -641,7 +657,7 @@ def _ways_in(
         else:
             ways[0].refused = real.refused
         yield ways
-    elif (dataset := _dataset(source)) and dlt.config.get(f"sources.{source.name}.live", bool):
+    elif (dataset := _dataset(source)) and is_live:
         report(f"{source.label} : data.gouv.fr")
         portal = dlt.config["sources.datagouv.base_url"]
         session = polite.Session(deadline)

@@ -400,6 +400,14 @@ def test_depot_reads_a_long_file_page_by_page(tmp_path: Path) -> None:
     assert [page.num_rows for page in file.pages()] == [20_000, 20_000, 5_000]
 
 
+def test_a_source_switched_off_takes_nothing(data: Path, monkeypatch) -> None:
+    monkeypatch.setenv("SOURCES__SERVICES_PUBLICS_PLUS__ENABLED", "false")
+    write(data, "services_publics_plus", "export.csv", export(*ROWS))
+    landing = land("services_publics_plus")
+    assert (landing.total("read"), landing.files_taken) == (0, [])
+    assert experiences() == []
+
+
 def test_text_after_a_closing_quote_is_set_aside_and_nothing_else(data: Path) -> None:
     lines = [line.replace(";", ';"', 1) for line in (ROWS[1], ROWS[2])]
     fourth = "4;04/01/2023 10:00;Merci;Merci;Positif;29"
