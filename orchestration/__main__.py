@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -87,14 +88,17 @@ def _refresh_all(log: Path) -> int:
 
     import dagster as dg
 
-    from orchestration.runs import open_instance
+    from orchestration.runs import holders, open_instance
     from orchestration.terminal import Terminal, console
 
     with console.status("chargement du projet"):
         from orchestration.assets import STEPS
         from orchestration.definitions import defs
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
-    with Terminal(STEPS, log) as terminal, open_instance() as instance:
+    with (
+        open_instance() as instance,
+        Terminal(STEPS, log, partial(holders, instance)) as terminal,
+    ):
         viewed = dg.Definitions.merge(
             defs, dg.Definitions(loggers={"terminal": terminal.as_logger()})
         )

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,11 @@ class Step:
 class Terminal(logging.Handler):
     """Print each step as it starts, speaks and ends; keep the whole in a log file."""
 
-    def __init__(self, labels: dict[str, str], log: Path) -> None:
+    def __init__(
+        self, labels: dict[str, str], log: Path, holders: Callable[[str], str]
+    ) -> None:  # holders(pool): the runs it waits for
         super().__init__()
+        self._holders = holders
         self.steps = {key: Step(label) for key, label in labels.items()}
         self.failures: list[tuple[Step, str, str]] = []  # with cause and remedy
         self.log = log
@@ -110,7 +114,8 @@ class Terminal(logging.Handler):
                     )
                     self._print(f"  [{colour}]![/] {check.check_name} · {escape(counts)}")
             case "ENGINE_EVENT" if "blocked by limit" in event.message:
-                self._print(f"  {step.label} attend la fin d'un autre run")
+                holders = self._holders(event.event_specific_data.metadata["pool"].value)
+                self._print(f"  {step.label} attend la fin de : {escape(holders)}")
 
     def summary(self) -> Table:
         """Return the table of what each step did."""

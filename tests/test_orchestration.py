@@ -16,7 +16,7 @@ import dagster as dg
 import duckdb
 import pytest
 
-from orchestration import marks, publication
+from orchestration import marks, publication, runs
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = sys.executable
@@ -374,9 +374,9 @@ def launch() -> "subprocess.Popen[str]":
 
 @pytest.mark.slow
 def test_two_runs_started_together_queue_and_both_succeed(data: Path) -> None:
-    runs = [launch(), launch()]
-    outputs = [run.communicate(timeout=600)[0] for run in runs]
-    assert [run.returncode for run in runs] == [0, 0], outputs
+    both = [launch(), launch()]
+    outputs = [run.communicate(timeout=600)[0] for run in both]
+    assert [run.returncode for run in both] == [0, 0], outputs
     spans = []
     with dg.DagsterInstance.get() as instance:
         assert len(instance.get_runs()) == 2
@@ -408,6 +408,66 @@ def test_a_killed_run_gives_its_place_back(data: Path) -> None:
         held = instance.event_log_storage.get_concurrency_info("duckdb_writer")
         assert held.active_run_ids == set()
     assert list(lock.iterdir()) == []
+
+
+def claim(instance: dg.DagsterInstance, run_id: str) -> None:
+    instance.event_log_storage.initialize_concurrency_limit_to_default("duckdb_writer")
+    slot = instance.event_log_storage.claim_concurrency_slot("duckdb_writer", run_id, "perceval")
+    assert slot.is_claimed
+
+
+def held_by(instance: dg.DagsterInstance) -> set[str]:
+    return instance.event_log_storage.get_concurrency_info("duckdb_writer").active_run_ids
+
+
+def test_a_run_without_a_lock_is_dead_even_if_its_file_is_gone(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "SECONDS_TO_BE_DEAD", 0.1)
+
+    @dg.job
+    def nothing() -> None: ...
+
+    with runs.open_instance() as instance:
+        run = instance.create_run_for_job(nothing, status=dg.DagsterRunStatus.STARTED)
+        for run_id in (run.run_id, "inconnu"):
+            claim(instance, run_id)
+            assert run_id in runs.close_dead_runs(instance)
+            assert held_by(instance) == set()
+        closed = instance.get_run_by_id(run.run_id)
+        assert closed and closed.status is dg.DagsterRunStatus.FAILURE
+        with runs._holding("vivant"):
+            claim(instance, "vivant")
+            assert runs.close_dead_runs(instance) == []
+            assert held_by(instance) == {"vivant"}
+
+
+def test_a_lock_outlives_slots_that_could_not_be_freed(data: Path) -> None:
+    with pytest.raises(OSError), runs._holding("plein"):
+        raise OSError("disk I/O error")
+    assert (data / "dagster" / "en_cours" / "plein.lock").exists()
+    assert not runs._is_held("plein")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_waiting_build_names_the_run_it_waits_for_and_can_be_stopped(
+    data: Path, number: signal.Signals
+) -> None:
+    with runs.open_instance() as instance, runs._holding("occupant"):
+        claim(instance, "occupant")
+        build = subprocess.Popen(
+            [PYTHON, "-m", "orchestration", "build"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        )
+        assert build.stdout
+        try:
+            said = next(line for line in build.stdout if "attend la fin" in line)
+            assert "run occupant" in said
+            build.send_signal(number)
+            assert build.wait(timeout=20) == 130
+        finally:
+            build.kill()
+        assert held_by(instance) == {"occupant"}
 
 
 HOME = """
