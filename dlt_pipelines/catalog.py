@@ -21,6 +21,7 @@ import dlt
 import duckdb
 import pyarrow as pa
 from dlt.common.configuration.exceptions import ConfigFieldMissingException
+from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from dlt.extract import DltResource, DltSource
 from dlt.extract.exceptions import ResourceExtractionError as ExtractionError
 from dlt.pipeline.exceptions import PipelineStepFailed
@@ -57,6 +58,7 @@ from dlt_pipelines.sources import (
 
 REAL, SANDBOX = "reel", "bac_a_sable"
 PARIS = ZoneInfo("Europe/Paris")
+MEMORY = "600MB"  # of DuckDB while it loads, whatever the number of rows
 EPOCH = date(2016, 1, 1)  # before the oldest experience of Services Publics+
 Report = Callable[[str], None]
 
@@ -468,6 +470,7 @@ class _Past:
     cursors: Mapping[str, str]  # origin → where the last landing stopped
     exists: bool  # every table is there
     asked_at: datetime | None  # when the live service last answered
+    landed: bool  # at least once, from wherever
 
 
 @dataclass
@@ -536,9 +539,10 @@ def _landed_through(
 ) -> Landing:
     """Land one way, write the ledger, and return what was done since the first of the ways."""
     started, clock = datetime.now(UTC), monotonic()
-    doors = _doors(source, way.origin)
+    first = before is None and not past.landed
+    doors = _doors(source, way.origin, landed=not first)
     if way.asks or not past.exists:
-        _load(source, way, doors, report)
+        _load(source, way, doors, first, report)
     landing = _summarise(source, past, way, doors)
     with registre.ledger() as ledger:
         deleted = _replace_windows(ledger, source, way, doors)
@@ -613,12 +617,16 @@ def _remember(ledger: duckdb.DuckDBPyConnection, source: Source) -> _Past:
         " and statut = 'ok' and curseur_a is not null",
         [source.name, REAL],
     ).fetchone()
+    done = ledger.execute(
+        "select count(*) from registre.prises where source = ? and statut = 'ok'", [source.name]
+    ).fetchone()
     return _Past(
         origins=frozenset(origin for origin, _ in landings),
         taken=frozenset(digest for (digest,) in taken),
         cursors={origin: cursor for origin, cursor in landings if cursor},
         exists={table for (table,) in tables}.issuperset(source.tables),
         asked_at=asked[0] if asked else None,
+        landed=bool(done and done[0]),
     )
 
 
@@ -850,22 +858,40 @@ def _landed(source: Source, table: str, key: list[str], origin: str) -> pa.Table
             return None
 
 
-def _load(source: Source, way: _Way, doors: Mapping[str, Door], report: Report) -> None:
+def _load(
+    source: Source, way: _Way, doors: Mapping[str, Door], first: bool, report: Report
+) -> None:
+    credentials = DuckDbCredentials(str(stores.raw()))
+    credentials.global_config = {"memory_limit": MEMORY}
     pipeline = dlt.pipeline(
         source.name,
         pipelines_dir=str(stores.data() / "dlt"),
-        destination=dlt.destinations.duckdb(str(stores.raw())),
+        destination=dlt.destinations.duckdb(credentials),
         dataset_name=f"raw_{source.name}",
     )
     # The tables of a source are declared together, over one session where it opens one.
     way.asks = [cache(ask) for ask in way.asks]
-    # What an interrupted landing left behind goes in first: dlt would take nothing else.
-    pipeline.run()
-    pipeline.run([_protected(door, way, report) for door in doors.values()])
+    if first:
+        _start_again(source, pipeline)
+    else:
+        # What an interrupted landing left behind goes in first: dlt would take nothing else.
+        pipeline.run()
+    pipeline.run([_protected(door, way, first, report) for door in doors.values()])
 
 
-def _protected(door: Door, way: _Way, report: Report) -> DltResource:
+def _start_again(source: Source, pipeline: dlt.Pipeline) -> None:
+    """Undo what a first landing left when it was interrupted: the ledger knows nothing of it."""
+    if pipeline.has_pending_data:
+        pipeline.drop()
+    with registre.ledger() as ledger:
+        for table in source.tables:
+            with suppress(duckdb.CatalogException):
+                ledger.execute(f"delete from raw_{source.name}.{table}")
+
+
+def _protected(door: Door, way: _Way, first: bool, report: Report) -> DltResource:
     """Return the dlt resource of one table: what the asks yield, once through the door."""
+    merge = dlt.mark.make_hints(write_disposition="merge")
 
     def rows() -> Iterator[Any]:
         # An empty table of Arrow, and not dlt's mark: the table is then the one that rows fill.
@@ -873,7 +899,9 @@ def _protected(door: Door, way: _Way, report: Report) -> DltResource:
         pages = (page for ask in way.asks for page in _pages(ask().resources[door.table]))
         for admitted in door.admit(pages):
             report(f"{door.table} : {door.tally.read:,} lignes lues".replace(",", " "))
-            if admitted.num_rows:
+            if first and door.tally.changed:
+                yield dlt.mark.with_hints(admitted, merge)
+            elif admitted.num_rows:
                 yield admitted
 
     columns: dict[str, Any] = {
@@ -893,7 +921,9 @@ def _protected(door: Door, way: _Way, report: Report) -> DltResource:
         name=door.table,
         columns=columns,
         primary_key=door.key,
-        write_disposition="merge",
+        # A first landing meets no row that it would correct, unless the door saw a key come twice:
+        # it goes in at once, in half the time of a merge.
+        write_disposition="append" if first else "merge",
     )
 
 

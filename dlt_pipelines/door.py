@@ -22,8 +22,10 @@ written, and no row passes through Python.
 import json
 import re
 import unicodedata
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Container, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypedDict, cast
 
@@ -52,6 +54,7 @@ class Body(TypedDict):
 Page: TypeAlias = Records | Body | pa.Table
 
 ROWS_TOGETHER = 20_000
+CLERKS = 4  # pages in hand at once: what bounds the memory of a landing
 _WHERE = ("_fichier", "_ligne")
 _INTEGER = r"^[+-]?\d{1,18}([.,]0+)?$"
 # COG codes of départements and overseas collectivities; whatever else is kept as it was received.
@@ -213,9 +216,27 @@ class Tally:
     # File or answer → rows read from it (the excluded ones left out), rows of it set aside.
     by_whence: dict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
 
+    def add(self, other: "Tally") -> None:
+        """Count what another door saw of the same table."""
+        self.read += other.read
+        self.new += other.new
+        self.changed += other.changed
+        self.aside += other.aside
+        self.excluded += other.excluded
+        self.rejects += other.rejects
+        self.unknown |= other.unknown
+        for whence, counts in other.by_whence.items():
+            self.by_whence[whence] = list(
+                map(sum, zip(self.by_whence[whence], counts, strict=True))
+            )
+
     @property
     def whences(self) -> set[str]:
         return set(self.by_whence)
+
+
+# Rows typed and protected, what was counted on the way, their keys when they are remembered.
+Protected: TypeAlias = tuple[pa.Table, Tally, list[pa.Table]]
 
 
 class Door:
@@ -278,23 +299,35 @@ class Door:
         return pa.schema((typed | added).items()).empty_table()
 
     def admit(self, pages: Iterable[Page]) -> Iterator[pa.Table]:
-        """Yield the new and changed rows of `pages`, typed and protected, ready for dlt."""
-        small: list[Records] = []
-        for page in pages:
-            if isinstance(page, pa.Table):
-                yield self._admitted(self._header(page))
-            elif "body" in page:
-                yield self._admitted(self._body(cast(Body, page)))
-            elif page["records"]:
-                small.append(cast(Records, page))
-                # Each passage costs the same few queries: small answers go through together.
-                if sum(len(answer["records"]) for answer in small) >= ROWS_TOGETHER:
-                    yield self._admitted(self._records(small))
-                    small = []
-        if small:
-            yield self._admitted(self._records(small))
+        """Yield the new and changed rows of `pages`, typed and protected, ready for dlt.
 
-    def _admitted(self, received: pa.Table) -> pa.Table:
+        The next pages are read and protected while dlt writes the last one.
+        """
+        with ThreadPoolExecutor(CLERKS) as pool:
+            busy: deque[Future[Protected]] = deque()
+            for handed in _together(pages):
+                busy.append(pool.submit(self._clerk()._protected, handed))
+                if len(busy) > CLERKS:
+                    yield self._admitted(*busy.popleft().result())
+            while busy:
+                yield self._admitted(*busy.popleft().result())
+
+    def _clerk(self) -> "Door":
+        """Return a door that works beside this one, on one page, with a tally of its own."""
+        clerk = copy(self)
+        clerk.memory = self.memory.cursor()
+        clerk.memory.execute("set timezone = 'UTC'")
+        clerk.tally, clerk.seen = Tally(), []
+        return clerk
+
+    def _protected(self, page: "pa.Table | Body | list[Records]") -> Protected:
+        if isinstance(page, pa.Table):
+            received = self._header(page)
+        elif isinstance(page, list):
+            received = self._records(page)
+        else:
+            received = self._body(page)
+        self.tally.read = received.num_rows
         allowed = self._allowed(received)
         for whence in allowed["_fichier"].value_counts().to_pylist():
             self.tally.by_whence[whence["values"]][0] += whence["counts"]
@@ -309,8 +342,16 @@ class Door:
             if treat and column.data_type == "text":
                 index = typed.schema.get_field_index(column.name)
                 typed = typed.set_column(index, column.name, treat(typed[column.name]))
-        moved = self._compare(typed)
-        self.tally.read += received.num_rows
+        self.memory.register("typed", typed)
+        digest = _digest(_quoted(column.name) for column in self.kept)
+        digested = self._run(f"select *, {digest} as _empreinte from typed")
+        self.memory.close()
+        return digested, self.tally, self.seen
+
+    def _admitted(self, arrived: pa.Table, tally: Tally, seen: list[pa.Table]) -> pa.Table:
+        moved = self._compare(arrived)
+        self.tally.add(tally)
+        self.seen += seen
         return moved
 
     def matching(self, header: Iterable[str]) -> dict[str, list[str]]:
@@ -363,7 +404,7 @@ class Door:
         return (
             self._parsed(lines, "newline_delimited", records[0])
             .append_column("_fichier", _repeated([page["whence"] for page in pages], counts))
-            .append_column("_ligne", pa.array([n for c in counts for n in range(1, c + 1)]))
+            .append_column("_ligne", pa.concat_arrays(pa.arange(1, count + 1) for count in counts))
         )
 
     def _body(self, page: Body) -> pa.Table:
@@ -381,7 +422,7 @@ class Door:
         parsed = self._parsed(body, form, first)
         return parsed.append_column(
             "_fichier", _repeated([page["whence"]], [parsed.num_rows])
-        ).append_column("_ligne", pa.array(range(1, parsed.num_rows + 1)))
+        ).append_column("_ligne", pa.arange(1, parsed.num_rows + 1))
 
     def _parsed(self, body: bytes, form: str, first: Mapping[str, Any]) -> pa.Table:
         """Read JSON objects, in their order; `first` says which fields they bear."""
@@ -465,7 +506,7 @@ class Door:
         if keys == (typed.num_rows,):
             return typed
         content = _digest(_quoted(column.name) for column in self.kept)
-        ranked = typed.append_column("_place", pa.array(range(typed.num_rows)))
+        ranked = typed.append_column("_place", pa.arange(0, typed.num_rows))
         self.memory.register("typed", ranked)
         last = f"over (partition by {key} order by _place desc)"
         self.memory.execute(
@@ -496,36 +537,51 @@ class Door:
                 for reason in row["reasons"]
             ]
 
-    def _compare(self, typed: pa.Table) -> pa.Table:
+    def _compare(self, arrived: pa.Table) -> pa.Table:
         """Keep the rows that this origin has not landed yet, or not with this content."""
-        self.memory.register("typed", typed)
-        digest = _digest(_quoted(column.name) for column in self.kept)
-        self.memory.register("arrived", self._run(f"select *, {digest} as _empreinte from typed"))
-        moved = self._run(
-            "select arrived.*, known.key_hash is null as is_new"
-            f" from arrived left join known on {self._key_hash} = known.key_hash"
-            " where known.key_hash is null or hash(_empreinte) <> known.row_hash"
+        self.memory.register("arrived", arrived)
+        hashes = self._run(
+            f"select {self._key_hash} as key_hash, hash(_empreinte) as row_hash from arrived"
         )
-        new = pc.sum(moved["is_new"]).as_py() or 0
-        self.tally.new += new
-        self.tally.changed += moved.num_rows - new
-        self.memory.register("moved", moved)
-        if new < moved.num_rows:
-            self.memory.execute(
-                f"delete from known where key_hash in (select {self._key_hash} from moved)"
-            )
-        self.memory.execute(
-            f"insert into known select {self._key_hash}, hash(_empreinte) from moved"
+        hashes = hashes.append_column("place", pa.arange(0, arrived.num_rows))
+        self.memory.register("hashes", hashes)
+        met = self._run(
+            "select place, hashes.row_hash = known.row_hash as is_same"
+            " from hashes join known using (key_hash)"
         )
-        rank = pa.array(range(self.tally.read, self.tally.read + moved.num_rows))
-        return (
-            moved.drop_columns("is_new")
-            .append_column("_origine", _repeated([self.origin], [moved.num_rows]))
-            .append_column("_rang", rank)
-        )
+        again = met.filter(met["is_same"])["place"]
+        self.tally.new += arrived.num_rows - met.num_rows
+        self.tally.changed += met.num_rows - len(again)
+        if met.num_rows:
+            self.memory.execute("delete from known where key_hash in (select key_hash from hashes)")
+        self.memory.execute("insert into known select key_hash, row_hash from hashes")
+        if len(again):
+            arrived = arrived.filter(pc.invert(pc.is_in(hashes["place"], again)))
+        rank = pa.arange(self.tally.read, self.tally.read + arrived.num_rows)
+        origin = _repeated([self.origin], [arrived.num_rows])
+        return arrived.append_column("_origine", origin).append_column("_rang", rank)
 
     def _run(self, sql: str) -> pa.Table:
         return self.memory.execute(sql).to_arrow_table()
+
+
+def _together(pages: Iterable[Page]) -> Iterator["pa.Table | Body | list[Records]"]:
+    """Yield the pages, small answers by many: each passage costs the same few queries."""
+    small: list[Records] = []
+    count = 0
+    for page in pages:
+        if isinstance(page, pa.Table):
+            yield page
+        elif "body" in page:
+            yield cast(Body, page)
+        elif records := page["records"]:
+            small.append(cast(Records, page))
+            count += len(records)
+            if count >= ROWS_TOGETHER:
+                yield small
+                small, count = [], 0
+    if small:
+        yield small
 
 
 def _said(texts: Iterable[str]) -> str:
@@ -535,8 +591,7 @@ def _said(texts: Iterable[str]) -> str:
 
 def _repeated(values: list[str], counts: list[int]) -> pa.Array:
     """Return each of `values` as many times as its count."""
-    repeats = pa.array([place for place, count in enumerate(counts) for _ in range(count)])
-    return pa.array(values, pa.string()).take(repeats.cast(pa.int64()))
+    return pa.concat_arrays(map(pa.repeat, map(pa.scalar, values), counts))
 
 
 def _clean(text: str) -> str:

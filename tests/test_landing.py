@@ -132,6 +132,14 @@ def test_a_later_file_corrects_and_adds_without_doubling(data: Path) -> None:
     ]
 
 
+def test_a_first_landing_of_two_files_keeps_the_last_word(data: Path) -> None:
+    write(data, "services_publics_plus", "a.csv", export(*ROWS))
+    write(data, "services_publics_plus", "b.csv", export(ROWS[2].replace("Neutre", "Positif")))
+    landing = land("services_publics_plus")
+    assert (landing.total("new"), landing.total("changed")) == (3, 1)
+    assert [row[3] for row in experiences()] == ["Positif", "Négatif", "Positif"]
+
+
 @pytest.mark.parametrize(
     ("source", "content", "reason"),
     [
