@@ -22,6 +22,8 @@ from dlt_pipelines import catalog, polite, sandbox, stores
 from dlt_pipelines.catalog import CATALOG, Landing, LandingError, land
 from dlt_pipelines.sandbox import Faults, World, serve
 
+pytestmark = pytest.mark.slow
+
 SERVICES = [name for name, source in CATALOG.items() if source.has_api]
 WORLD = World(date(2026, 2, 20), date(2026, 3, 15))
 # Each fault by itself and each place to die are tried on these; all services meet the storm.

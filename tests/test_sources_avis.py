@@ -27,6 +27,8 @@ from dlt_pipelines.sandbox import TOKEN, World, tables
 from dlt_pipelines.sandbox.servers import ServicesPublicsPlus
 from dlt_pipelines.sandbox.service import Refusal
 
+pytestmark = pytest.mark.slow
+
 FROZEN = Path(__file__).parent / "frozen"
 JDMA = FROZEN / "jedonnemonavis.json"
 

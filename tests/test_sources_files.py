@@ -14,6 +14,8 @@ import pytest
 from dlt_pipelines import stores
 from dlt_pipelines.catalog import LandingError, land
 
+pytestmark = pytest.mark.slow
+
 SOURCES = (
     "campagnes",
     "competences",

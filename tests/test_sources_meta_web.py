@@ -23,6 +23,8 @@ from dlt_pipelines.door import Tally
 from dlt_pipelines.sandbox import audience
 from dlt_pipelines.sources import matomo, piano
 
+pytestmark = pytest.mark.slow
+
 FROZEN = Path(__file__).with_name("frozen")
 YEAR = sandbox.world(end=date(2026, 3, 15), months=12)
 

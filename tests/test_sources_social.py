@@ -17,6 +17,8 @@ import pytest
 from dlt_pipelines import stores
 from dlt_pipelines.catalog import LandingError, land
 
+pytestmark = pytest.mark.slow
+
 FROZEN = Path(__file__).parent / "frozen"
 TODAY = f"{datetime.now(UTC):%Y-%m-%d}"  # services that tell of now are asked for yesterday on
 
