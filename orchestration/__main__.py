@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Iterable
@@ -15,7 +16,6 @@ from pathlib import Path
 
 import duckdb
 from rich.box import SIMPLE_HEAD
-from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
@@ -24,6 +24,14 @@ from dlt_pipelines import stores
 # Dagster takes two seconds to import, dbt's assets four more: only where they are needed.
 
 LOGS_KEPT = 30
+STEP_OF = {
+    "build": "Préparation",
+    "run": "Préparation",
+    "serve": "Service du site",
+    "dagster": "Interface de Dagster",
+    "sql": "Invite SQL",
+    "status": "Lecture de l'état",
+}
 
 
 def main() -> int:
@@ -61,23 +69,35 @@ def main() -> int:
         sys.stdout.flush()
         # An ordinary end would wait for dbt's threads, and abort on those that DuckDB holds.
         os._exit(130)
+    except Exception as error:  # outside of a step: a dbt file, the disk, Dagster's home
+        return _failed(arguments.command, error)
+
+
+def _failed(command: str, error: Exception) -> int:
+    """Say on one screen why `command` failed, and return its exit code."""
+    from orchestration.faults import explain
+    from orchestration.terminal import console, failure_panel, told
+
+    trace = "".join(traceback.format_exception(error))
+    try:
+        log = _new_log()
+        log.write_text(trace, encoding="utf-8")
+    except OSError:  # the data folder itself may be the trouble
+        log = Path(tempfile.gettempdir(), f"cyberimpact-{command}-{os.getpid()}.log")
+        log.write_text(trace, encoding="utf-8")
+    said = str(error) if "Remède : " in str(error) else f"{type(error).__name__} : {error}"
+    console.print(failure_panel(told(STEP_OF[command], *explain(said)), log))
+    return 1
 
 
 def build() -> int:
     """Run `refresh_all` in this process; return 0 if all of it went well."""
-    from orchestration.terminal import console, failure_panel
+    from orchestration.terminal import console
 
     console.print(f"[bold]CyberImpact[/] · données : {stores.data()}")
     started = time.monotonic()
     log = _new_log()
-    try:
-        ended = _refresh_all(log)
-    except Exception as error:  # before the first step: a dbt file, the disk, Dagster's home
-        log.write_text(traceback.format_exc(), encoding="utf-8")
-        cause, _, remedy = str(error).partition("Remède : ")
-        text = f"[bold]Étape[/]   Préparation\n[bold]Cause[/]   {escape(cause)}"
-        console.print(failure_panel(text + (remedy and f"\n[bold]Remède[/]  {remedy}"), log))
-        return 1
+    ended = _refresh_all(log)
     if ended == 0:
         console.print(f"[green]Fait[/] en {time.monotonic() - started:.0f} s. Journal : {log}")
     return ended
@@ -95,6 +115,7 @@ def _refresh_all(log: Path) -> int:
         from orchestration.assets import STEPS
         from orchestration.definitions import defs
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    logging.raiseExceptions = False  # a log that cannot be written must not bury the failure
     with (
         open_instance() as instance,
         Terminal(STEPS, log, partial(holders, instance)) as terminal,

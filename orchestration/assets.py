@@ -21,6 +21,7 @@ from dagster_dbt.asset_utils import (
 from dlt_pipelines import stores
 from dlt_pipelines.catalog import CATALOG, Landing, LandingError, land
 from orchestration import marks, publication, warehouse
+from orchestration.faults import explain
 from orchestration.site import SiteError, build_site, page_marts
 
 WRITER = "duckdb_writer"
@@ -30,7 +31,6 @@ Events = Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]
 
 RETRIES = 3
 SECONDS_BEFORE_RETRY = 2  # doubled each time
-GENERIC_REMEDY = "relancer ; si l'erreur revient, lire le journal et signaler l'anomalie."
 SAID_IN_FRENCH = (LandingError, warehouse.WarehouseError, publication.PublicationError, SiteError)
 
 
@@ -54,7 +54,7 @@ def told_plainly(context: dg.AssetExecutionContext) -> Iterator[None]:
             raise dg.RetryRequested(RETRIES, delay) from error
         said = str(error)
         if not isinstance(error, SAID_IN_FRENCH):
-            said = f"{type(error).__name__} : {error}\nRemède : {GENERIC_REMEDY}"
+            said = "\nRemède : ".join(explain(f"{type(error).__name__} : {error}"))
         raise dg.Failure(said, allow_retries=False) from error
 
 

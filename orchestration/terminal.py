@@ -15,10 +15,11 @@ from rich.panel import Panel
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from orchestration.faults import explain
+
 console = Console(highlight=False)
 
 SHOWN = 3  # failures that fit on one screen
-LOCK_REMEDY = "fermer le programme qui tient ce fichier, ou attendre la fin de son run ; relancer."
 
 
 @dataclass
@@ -77,6 +78,8 @@ class Terminal(logging.Handler):
         meta = record.dagster_meta  # type: ignore[attr-defined]
         event, step = meta["dagster_event"], self.steps.get(meta["step_key"])
         if step is None:
+            if event and event.event_type_value == "PIPELINE_FAILURE":
+                self._run_failed(event.event_specific_data.error)
             return
         if event is None:
             if step.outcome == "en cours":
@@ -129,14 +132,15 @@ class Terminal(logging.Handler):
 
     def failure(self) -> Panel:
         """Return one screen: the step, the cause, the remedy, the log."""
-        parts = [
-            f"[bold]Étape[/]   {escape(step.label)}\n[bold]Cause[/]   {escape(cause)}"
-            + (remedy and f"\n[bold]Remède[/]  {escape(remedy)}")
-            for step, cause, remedy in self.failures[:SHOWN]
-        ]
+        parts = [told(step.label, cause, remedy) for step, cause, remedy in self.failures[:SHOWN]]
         if others := ", ".join(step.label for step, *_ in self.failures[SHOWN:]):
             parts.append(f"[bold]Et aussi[/] {escape(others)}")
         return failure_panel("\n\n".join(parts), self.log)
+
+    def _run_failed(self, error: Any) -> None:
+        # A failed step has said more; here speaks a run that fails between its steps.
+        if error and not self.failures and not _is_interruption(error):
+            self.failures.append((Step("Run"), *_explained(error, None)))
 
     def _ended(self, step: Step, sign: str, said: str) -> None:
         step.seconds = time.monotonic() - step.started
@@ -153,6 +157,13 @@ class Terminal(logging.Handler):
         self._progress.console.print(text, soft_wrap=not console.is_terminal)
 
 
+def told(step: str, cause: str, remedy: str) -> str:
+    return "\n".join(
+        f"[bold]{word:<7}[/] {escape(said)}"
+        for word, said in (("Étape", step), ("Cause", cause), ("Remède", remedy))
+    )
+
+
 def failure_panel(text: str, log: Path) -> Panel:
     return Panel(f"{text}\n\n[bold]Journal[/] {log}", title="Échec", border_style="red")
 
@@ -167,7 +178,4 @@ def _explained(error: Any, description: str | None) -> tuple[str, str]:
     """Return the cause and the remedy of a failed step, without a traceback."""
     while error.cause:
         error = error.cause
-    cause, _, remedy = (description or error.message).partition("Remède : ")
-    if "lock on file" in cause:
-        remedy = LOCK_REMEDY
-    return cause.strip()[:2000], remedy.strip()
+    return explain(description or error.message)

@@ -17,6 +17,7 @@ import duckdb
 import pytest
 
 from orchestration import marks, publication, runs
+from orchestration.faults import explain
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = sys.executable
@@ -526,3 +527,56 @@ def test_a_failure_is_one_screen_with_step_cause_remedy_and_log(data: Path) -> N
     assert "Traceback" not in ended.stdout + ended.stderr
     (log,) = (data / "logs").glob("build-*.log")
     assert "Stack Trace" in log.read_text()
+
+
+def screen(ended: "subprocess.CompletedProcess[str]") -> str:
+    """Return the failure of a command in one line, after checking that it is one screen."""
+    assert ended.returncode == 1, ended
+    assert "Traceback" not in ended.stdout + ended.stderr
+    said = " ".join(ended.stdout[ended.stdout.index("Échec") :].replace("│", " ").split())
+    assert all(word in said for word in ("Étape", "Cause", "Remède", "Journal"))
+    return said
+
+
+@pytest.mark.parametrize("name", ["build", "run", "status"])
+def test_data_that_are_a_file_are_one_screen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    path = tmp_path / "fichier"
+    path.touch()
+    monkeypatch.setenv("CYBERIMPACT_DATA", str(path))
+    assert "nommer un autre dossier" in screen(command(name))
+
+
+@pytest.mark.parametrize("name", ["build", "status"])
+def test_data_that_cannot_be_written_are_one_screen(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("CYBERIMPACT_DATA", "/proc/cyberimpact")  # not even root writes there
+    screen(command(name))
+
+
+def test_status_of_a_truncated_publication_is_one_screen(data: Path) -> None:
+    (data / "published").mkdir()
+    (data / "published" / "cyberimpact.duckdb").write_text("tronqué")
+    assert "tronqué ou illisible" in screen(command("status"))
+
+
+@pytest.mark.slow
+def test_a_truncated_raw_store_is_one_screen(data: Path) -> None:
+    (data / "raw.duckdb").write_text("tronqué")
+    assert "tronqué ou illisible" in screen(command("build"))
+
+
+@pytest.mark.parametrize(
+    ("said", "remedy"),
+    [
+        ("OSError : [Errno 28] No space left on device", "libérer de la place"),
+        ("(sqlite3.OperationalError) disk I/O error", "libérer de la place"),
+        ("OSError : [Errno 30] Read-only file system: 'x'", "donner le droit"),
+        ("Sans rien. Remède : celui-là.", "celui-là."),
+        ("KeyError : 'a'", "signaler l'anomalie"),
+    ],
+)
+def test_an_error_is_explained_by_its_message(said: str, remedy: str) -> None:
+    assert remedy in explain(said)[1]
