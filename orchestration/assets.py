@@ -334,7 +334,7 @@ def publication_asset(context: dg.AssetExecutionContext) -> Events:
                 warehouse.descriptions(MANIFEST),
                 warehouse.marts_without_source(MANIFEST),
             )
-        marks.put("publication", made_from, rows)
+        marks.put("publication", made_from, rows, *targets)
     yield dg.MaterializeResult(
         asset_key=published,
         metadata={
@@ -370,8 +370,10 @@ pages = page_marts()
     required_resource_keys={"living_run"},
 )
 def site(context: dg.AssetExecutionContext) -> Events:
+    with told_plainly(context):
+        content = publication.content(stores.published())
     made_from = marks.fingerprint(
-        publication.content(stores.published()),
+        content,
         marks.files(stores.ROOT / "reports", leave_out=("node_modules", ".evidence", "build")),
     )
     is_unchanged = marks.get("site", made_from, stores.site() / "index.html") is not None
@@ -381,7 +383,7 @@ def site(context: dg.AssetExecutionContext) -> Events:
             build_site(
                 stores.published(), stores.site(), stores.data() / "reports", context.log.info
             )
-        marks.put("site", made_from, "")
+        marks.put("site", made_from, "", stores.site() / "index.html")
     for page in pages:
         yield dg.MaterializeResult(
             asset_key=["reports", *page.split("/")], metadata={"inchangé": is_unchanged}

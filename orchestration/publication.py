@@ -125,14 +125,17 @@ def _audit(staging: Path, expected: dict[str, int]) -> None:
 def _refuse_emptied(rows: dict[str, int], published: Path, may_be_empty: Collection[str]) -> None:
     if not published.exists():
         return
-    with duckdb.connect(str(published), read_only=True) as connection:
-        emptied = [
-            mart
-            for mart in _marts(connection)
-            if rows.get(mart) == 0
-            and mart not in may_be_empty
-            and _count(connection, f'marts."{mart}"') > 0
-        ]
+    try:
+        with duckdb.connect(str(published), read_only=True) as connection:
+            emptied = [
+                mart
+                for mart in _marts(connection)
+                if rows.get(mart) == 0
+                and mart not in may_be_empty
+                and _count(connection, f'marts."{mart}"') > 0
+            ]
+    except duckdb.Error:  # unreadable: nothing to compare with, and it is to be replaced
+        return
     if emptied:
         raise PublicationError(
             f"{', '.join(emptied)} : vide, alors que sa source ne l'est pas et que la publication "

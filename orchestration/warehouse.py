@@ -73,7 +73,7 @@ def manifest() -> Path:
         fresh = path.with_suffix(f".{os.getpid()}")
         _runner().manifest.write(str(fresh))
         os.replace(fresh, path)
-        marks.put("manifest", code, "")
+        marks.put("manifest", code, "", path)
     return path
 
 
@@ -86,7 +86,7 @@ def refresh(report: Report) -> Build:
     nodes = build([], report)
     if not any(node.is_broken for node in nodes):
         _drop_orphans()
-        marks.put("warehouse", made_from, [asdict(node) for node in nodes])
+        marks.put("warehouse", made_from, [asdict(node) for node in nodes], stores.warehouse())
     return Build(nodes, is_unchanged=False)
 
 

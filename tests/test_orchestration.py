@@ -288,18 +288,36 @@ def test_content_changes_with_a_value_and_with_nothing_else(shelf: Stores) -> No
 # ---- only what changed ----------------------------------------------------------------------
 
 
-def test_a_mark_stands_for_the_same_work_on_a_product_that_stands(data: Path) -> None:
-    product = data / "warehouse.duckdb"
-    product.touch()
-    marks.put("warehouse", "abc", [1])
-    assert marks.get("warehouse", "abc", product) == [1]
-    assert marks.get("warehouse", "abd", product) is None
+def test_a_mark_stands_for_the_same_work_on_products_left_as_they_were(data: Path) -> None:
+    product, folder = data / "cyberimpact.duckdb", data / "parquet"
+    folder.mkdir()
+    for path in (product, folder / "a.parquet", folder / "b.parquet"):
+        path.write_text("entier")
+    products = product, folder
+
+    def note(made_from: str | None = "abc") -> Any:
+        return marks.get("publication", made_from, *products)
+
+    marks.put("publication", "abc", [1], *products)
+    assert note() == [1]
+    assert note("abd") is None
+    product.write_text("ent")
+    assert note() is None
+    marks.put("publication", "abc", [1], *products)
+    (folder / "b.parquet").unlink()
+    assert note() is None
+    marks.put("publication", "abc", [1], *products)
     product.unlink()
-    assert marks.get("warehouse", "abc", product) is None
-    product.touch()
-    marks.forget("warehouse")
-    assert marks.get("warehouse", "abc", product) is None
-    assert marks.get("warehouse", marks.made_from("warehouse"), product) is None
+    assert note() is None
+    marks.forget("publication")
+    assert note(marks.made_from("publication")) is None
+
+
+def test_an_unreadable_publication_is_replaced(shelf: Stores) -> None:
+    shelf.publish()
+    os.truncate(shelf.published, 5000)
+    shelf.publish()
+    assert shelf.seen_by_a_new_reader() == [[1]]
 
 
 def test_files_are_known_by_name_and_content(tmp_path: Path) -> None:
