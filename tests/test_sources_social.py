@@ -386,7 +386,7 @@ def test_youtube_calls_a_wrong_key_a_bad_request_and_a_spent_quota_forbidden(liv
     spent = {"error": {"code": 403, "errors": [{"reason": "quotaExceeded"}]}}
     service.answers = [{"path": "/v3/channels", "status": 403, "body": spent}]
     asked = len(service.asked)
-    with pytest.raises(LandingError, match="Relancer plus tard") as caught:
+    with pytest.raises(LandingError, match="relancer plus tard") as caught:
         land("youtube")
     assert caught.value.transient
     assert len(service.asked) == asked + 1
