@@ -15,7 +15,7 @@ help: ## cette aide
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 run: install ## tout construire, puis servir le site et dire quoi ouvrir
-	@$(PY) -m orchestration run
+	@$(PY) -m orchestration run $(if $(PORT),--port $(PORT))
 
 build: install ## tout construire, sans servir
 	@$(PY) -m orchestration build

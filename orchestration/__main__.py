@@ -4,6 +4,7 @@ import argparse
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -55,7 +56,7 @@ def main() -> int:
             case "build":
                 return build()
             case "run":
-                return build() or serve(arguments.port)
+                return port_taken(arguments.port) or build() or serve(arguments.port)
             case "serve":
                 return serve(arguments.port)
             case "dagster":
@@ -138,12 +139,31 @@ def _refresh_all(log: Path) -> int:
     return 0
 
 
+def port_taken(port: int) -> int:
+    """Return 1, and say what to do, if another program listens on `port`; else 0."""
+    with socket.socket() as probe:
+        # As uvicorn does, or a port whose last connections are closing would pass for taken.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError) as error:
+            print(
+                f"Le port {port} n'est pas libre ({error}). Remède : fermer le programme qui le "
+                f"tient, ou en choisir un autre avec `--port` (`make run PORT=8001`).",
+                file=sys.stderr,
+            )
+            return 1
+    return 0
+
+
 def serve(port: int) -> int:
     from orchestration.site import serve as serve_site
     from orchestration.terminal import console
 
     if not (stores.site() / "index.html").exists():
         console.print("Aucun site construit. Remède : lancer `make build`.")
+        return 1
+    if port_taken(port):
         return 1
     console.print(
         Panel(
@@ -162,6 +182,8 @@ def dagster_ui(port: int) -> int:
     """Run Dagster's webserver and daemon until interrupted."""
     from orchestration.runs import open_instance
 
+    if port_taken(port):
+        return 1
     with open_instance():
         print(f"Dagster : http://127.0.0.1:{port} (prêt dans une demi-minute, Ctrl-C pour arrêter)")
     command = ["dagster", "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)]

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -545,6 +546,21 @@ def test_a_failure_is_one_screen_with_step_cause_remedy_and_log(data: Path) -> N
     assert "Traceback" not in ended.stdout + ended.stderr
     (log,) = (data / "logs").glob("build-*.log")
     assert "Stack Trace" in log.read_text()
+
+
+@pytest.mark.parametrize("name", ["run", "serve"])
+def test_a_port_already_taken_is_said_first(data: Path, name: str) -> None:
+    (data / "site").mkdir()
+    (data / "site" / "index.html").touch()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        ended = command(name, "--port", str(port))
+    assert ended.returncode == 1
+    assert f"Le port {port} n'est pas libre" in ended.stderr
+    assert "--port" in ended.stderr
+    assert "http://" not in ended.stdout and not (data / "logs").exists()
 
 
 def screen(ended: "subprocess.CompletedProcess[str]") -> str:
