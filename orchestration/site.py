@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections import deque
@@ -57,6 +58,21 @@ ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 HASHED = re.compile(r"/_app/immutable/|/data/.*/[0-9a-f]{32}/")
 MART = re.compile(r"\bmarts\.([a-z]\w*)")
+
+
+# Stands between the build and its tools: killed with the build, even by `kill -9`, it takes along
+# node and the children of node, which would go on writing in a folder that the next run deletes.
+KEEPER = """
+import ctypes, os, signal, subprocess, sys
+def end(*_):
+    os.killpg(0, signal.SIGKILL)
+signal.signal(signal.SIGTERM, end)
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+if os.getppid() != int(sys.argv[1]):
+    end()
+sys.exit(subprocess.call(sys.argv[2:]))
+"""
 
 
 class SiteError(RuntimeError):
@@ -157,10 +173,11 @@ def _run(step: str, command: list[str], work: Path, report: Callable[[str], None
     with (
         (work / "build.log").open("a", encoding="utf-8") as log,
         subprocess.Popen(  # noqa: S603
-            command,
+            [sys.executable, "-c", KEEPER, str(os.getpid()), *command],
             cwd=work,
             env=environment,
             stdin=subprocess.DEVNULL,
+            start_new_session=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -168,17 +185,21 @@ def _run(step: str, command: list[str], work: Path, report: Callable[[str], None
             errors="replace",
         ) as process,
     ):
-        for raw in process.stdout or ():
-            line = ANSI.sub("", raw).strip()
-            if not line:
-                continue
-            log.write(line + "\n")
-            if not STACK_FRAME.match(line):
-                tail.append(line)
-            if QUERY_ERROR.search(line):
-                errors.append(line)
-            if step == "sources" and "rows" in line:
-                report(f"site : {line}")
+        try:
+            for raw in process.stdout or ():
+                line = ANSI.sub("", raw).strip()
+                if not line:
+                    continue
+                log.write(line + "\n")
+                if not STACK_FRAME.match(line):
+                    tail.append(line)
+                if QUERY_ERROR.search(line):
+                    errors.append(line)
+                if step == "sources" and "rows" in line:
+                    report(f"site : {line}")
+        except BaseException:  # a session of its own does not hear Ctrl-C
+            process.terminate()
+            raise
     if process.returncode or errors:
         cause = (
             "\n".join([*dict.fromkeys(errors)][:5] or tail)

@@ -331,6 +331,35 @@ def test_files_are_known_by_name_and_content(tmp_path: Path) -> None:
     assert len({first, renamed, marks.files(tmp_path)}) == 3
 
 
+# ---- site ------------------------------------------------------------------------------------
+
+SITE_STEP = """
+import pathlib, sys
+from orchestration import site
+work = pathlib.Path(sys.argv[1])
+(work / "node_modules/.bin").mkdir(parents=True)
+site._run("pages", ["sh", "-c", "sleep 300 & echo $! > child; wait"], work, print)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_the_tools_of_the_site_die_with_the_build(tmp_path: Path, number: signal.Signals) -> None:
+    build = subprocess.Popen(
+        [PYTHON, "-c", SITE_STEP, str(tmp_path)], cwd=ROOT, stderr=subprocess.DEVNULL
+    )
+    child = tmp_path / "child"
+    while not child.exists() or not child.read_text():
+        assert build.poll() is None
+        time.sleep(0.1)
+    build.send_signal(number)
+    build.wait(timeout=20)
+    state = Path("/proc", child.read_text().strip(), "stat")
+    deadline = time.monotonic() + 10
+    while state.exists() and state.read_text().split()[2] != "Z":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 # ---- sensor ---------------------------------------------------------------------------------
 
 
