@@ -21,7 +21,7 @@ from dagster_dbt.asset_utils import (
 from dlt_pipelines import stores
 from dlt_pipelines.catalog import CATALOG, Landing, LandingError, land
 from orchestration import marks, publication, warehouse
-from orchestration.faults import explain
+from orchestration.faults import behind, explain
 from orchestration.site import SiteError, build_site, page_marts
 
 WRITER = "duckdb_writer"
@@ -52,7 +52,7 @@ def told_plainly(context: dg.AssetExecutionContext) -> Iterator[None]:
         if may_pass and context.retry_number < RETRIES:
             delay = SECONDS_BEFORE_RETRY * 2**context.retry_number
             raise dg.RetryRequested(RETRIES, delay) from error
-        said = str(error)
+        said = behind(error)
         if not isinstance(error, SAID_IN_FRENCH):
             said = "\nRemède : ".join(explain(f"{type(error).__name__} : {error}"))
         raise dg.Failure(said, allow_retries=False) from error

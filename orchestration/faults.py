@@ -35,8 +35,27 @@ def explain(said: str) -> tuple[str, str]:
     cause, remedy = cause.strip()[:2000], remedy.strip()
     if "lock on file" in cause:
         return cause, LOCK
-    # What is known comes before the remedy of a room that met it as an unexpected error.
-    for pattern, (known, known_remedy) in KNOWN.items():
-        if re.search(pattern, cause):
-            return f"{known}, sous {stores.data()}\n{cause}", known_remedy
-    return cause, remedy or GENERIC
+    if remedy:
+        return cause, remedy
+    if found := known(cause):
+        return f"{found[0]}, sous {stores.data()}\n{cause}", found[1]
+    return cause, GENERIC
+
+
+def known(said: str) -> tuple[str, str] | None:
+    """Return the known cause and remedy that a message tells of, if any."""
+    return next((told for pattern, told in KNOWN.items() if re.search(pattern, said)), None)
+
+
+def behind(error: BaseException) -> str:
+    """Return the message of an error said in French, made precise by what lies behind it.
+
+    Only the known cause is added: a message from behind may hold a value that must not be shown.
+    """
+    cause = str(error).partition("Remède : ")[0]
+    link: BaseException | None = error
+    while link:
+        if found := known(str(link)):
+            return f"{cause.strip()} : {found[0]}, sous {stores.data()}\nRemède : {found[1]}"
+        link = link.__cause__ or link.__context__
+    return str(error)
