@@ -2,8 +2,9 @@
 
 import argparse
 import sys
+from concurrent.futures import Future
 
-from dlt_pipelines.catalog import CATALOG, LandingError, land
+from dlt_pipelines.catalog import CATALOG, Landing, LandingError, land_together
 
 
 def main() -> int:
@@ -24,25 +25,31 @@ def main() -> int:
         help="relire les fichiers du dépôt déjà pris, pour corriger ce qu’un fichier faux a changé",
     )
     asked = parser.parse_args()
-    failed = False
-    for name in asked.sources or CATALOG:
-        print(f"■ {name}")
-        try:
-            landing = land(name, report=lambda line: print(f"  {line}"), retake=asked.reprendre)
-        except LandingError as error:
-            print(f"  échec : {error}", file=sys.stderr)
-            failed = True
-            continue
-        for line in landing.warnings:
-            print(f"  attention : {line}")
-        span = f", du {landing.cursor_from or 'début'} au {landing.cursor_to}"
-        print(
-            f"  {landing.origin} : {landing.total('read')} lignes lues, "
-            f"{landing.total('new')} nouvelles, {landing.total('changed')} modifiées, "
-            f"{landing.total('quarantined')} en quarantaine"
-            f"{span if landing.cursor_to else ''}, {landing.seconds:.1f} s"
-        )
-    return int(failed)
+    with land_together(
+        asked.sources or CATALOG,
+        report=lambda name, line: print(f"  {name} · {line}"),
+        retake=asked.reprendre,
+    ) as landings:
+        return int(not all([_told(name, landing) for name, landing in landings.items()]))
+
+
+def _told(name: str, coming: Future[Landing]) -> bool:
+    """Wait for a landing and print what it did; return whether it succeeded."""
+    try:
+        landing = coming.result()
+    except LandingError as error:
+        print(f"■ {name} : échec. {error}", file=sys.stderr)
+        return False
+    span = f", du {landing.cursor_from or 'début'} au {landing.cursor_to}"
+    print(
+        f"■ {name} ({landing.origin}) : {landing.total('read')} lignes lues, "
+        f"{landing.total('new')} nouvelles, {landing.total('changed')} modifiées, "
+        f"{landing.total('quarantined')} en quarantaine"
+        f"{span if landing.cursor_to else ''}, {landing.seconds:.1f} s"
+    )
+    for line in landing.warnings:
+        print(f"  attention : {line}")
+    return True
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ ledger. Everything about one outside system stands in its module under `sources/
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -58,6 +59,7 @@ from dlt_pipelines.sources import (
 
 REAL, SANDBOX = "reel", "bac_a_sable"
 PARIS = ZoneInfo("Europe/Paris")
+TOGETHER = 6  # sources asked at once
 MEMORY = "600MB"  # of DuckDB while it loads, whatever the number of rows
 EPOCH = date(2016, 1, 1)  # before the oldest experience of Services Publics+
 Report = Callable[[str], None]
@@ -534,6 +536,31 @@ def land(
     return landing
 
 
+@contextmanager
+def land_together(
+    names: Iterable[str], report: Callable[[str, str], None] = lambda name, line: None, **how: Any
+) -> Iterator[dict[str, Future[Landing]]]:
+    """Bring several sources home side by side: their waits overlap, one at a time is written.
+
+    Args:
+        names: keys of CATALOG.
+        report: called with the name of a source and a line of progress, from its own thread.
+        how: the other arguments of `land`.
+
+    Yields:
+        name → the landing to come, in the order given; its `result()` raises what `land` raises.
+        The block ends once all have landed; what it does not wait for still lands.
+    """
+    names = list(names)
+    with ThreadPoolExecutor(TOGETHER) as pool:
+        # Services first: they wait most.
+        started = {
+            name: pool.submit(land, name, partial(report, name), **how)
+            for name in sorted(names, key=lambda name: not CATALOG[name].has_api)
+        }
+        yield {name: started[name] for name in names}
+
+
 def _landed_through(
     source: Source, past: _Past, way: _Way, before: Landing | None, report: Report
 ) -> Landing:
@@ -871,12 +898,15 @@ def _load(
     )
     # The tables of a source are declared together, over one session where it opens one.
     way.asks = [cache(ask) for ask in way.asks]
-    if first:
-        _start_again(source, pipeline)
-    else:
+    with registre.WRITER:
+        if first:
+            _start_again(source, pipeline)
         # What an interrupted landing left behind goes in first: dlt would take nothing else.
         pipeline.run()
-    pipeline.run([_protected(door, way, first, report) for door in doors.values()])
+    pipeline.extract([_protected(door, way, first, report) for door in doors.values()])
+    pipeline.normalize()
+    with registre.WRITER:
+        pipeline.load()
 
 
 def _start_again(source: Source, pipeline: dlt.Pipeline) -> None:

@@ -4,8 +4,9 @@ It lies in `raw.duckdb` and is written in one transaction once the data is in, s
 truth about what was taken: a landing killed before that is simply done again, and merges.
 """
 
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import duckdb
@@ -38,6 +39,10 @@ create table if not exists quarantaine.lignes (
 """
 
 
+WRITER = threading.RLock()
+"""Held while the raw store is open: sources are read side by side, and written one by one."""
+
+
 class LockedError(RuntimeError):
     """Another process holds the raw store."""
 
@@ -45,13 +50,7 @@ class LockedError(RuntimeError):
 @contextmanager
 def ledger() -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the raw store for one transaction on the ledger; nothing is kept if it fails."""
-    try:
-        connection = duckdb.connect(stores.raw())
-    except duckdb.IOException as error:
-        if "lock" in str(error).lower():
-            raise LockedError(f"{stores.raw().name} est tenu par un autre processus") from error
-        raise
-    try:
+    with WRITER, closing(_connected()) as connection:
         # A missing table must be an error, not a Python variable of the same name.
         connection.execute("set python_enable_replacements = false")
         connection.execute("set timezone = 'UTC'")
@@ -59,8 +58,15 @@ def ledger() -> Iterator[duckdb.DuckDBPyConnection]:
         connection.execute(_TABLES)
         yield connection
         connection.execute("commit")
-    finally:
-        connection.close()
+
+
+def _connected() -> duckdb.DuckDBPyConnection:
+    try:
+        return duckdb.connect(stores.raw())
+    except duckdb.IOException as error:
+        if "lock" in str(error).lower():
+            raise LockedError(f"{stores.raw().name} est tenu par un autre processus") from error
+        raise
 
 
 def write(

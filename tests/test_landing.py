@@ -16,7 +16,7 @@ import pytest
 from conftest import REAL_DATA, ROOT, drop_real_files
 
 from dlt_pipelines import catalog, depot, stores
-from dlt_pipelines.catalog import CATALOG, LandingError, land
+from dlt_pipelines.catalog import CATALOG, LandingError, land, land_together
 from dlt_pipelines.door import Door
 
 HEADER = (
@@ -467,3 +467,22 @@ def test_names_of_files_and_headers_are_protected_too(data: Path) -> None:
     for path in data.rglob("*"):
         if path.is_file() and "depot" not in path.parts:
             assert b"exemple.fr" not in path.read_bytes(), path
+
+
+def test_sources_land_side_by_side_and_each_says_how_it_went(data: Path) -> None:
+    write(data, "services_publics_plus", "export.csv", export(*ROWS))
+    write(data, "ssmsi", "faux.csv", "a;b\n1;2\n")
+    with land_together(["services_publics_plus", "ssmsi", "perceval", "structures"]) as landings:
+        landed = {name: landing.result() for name, landing in landings.items()}
+    assert list(landed) == ["services_publics_plus", "ssmsi", "perceval", "structures"]
+    assert {name: landing.origin for name, landing in landed.items()} == {
+        "services_publics_plus": "reel",
+        "ssmsi": "bac_a_sable",
+        "perceval": "bac_a_sable",
+        "structures": "bac_a_sable",
+    }
+    assert landed["ssmsi"].files_refused
+    assert experiences() == EXPECTED
+    assert query("select count(*) from registre.prises where statut = 'ok'") == [(4,)]
+    for name in landed:
+        assert not land(name).changed
