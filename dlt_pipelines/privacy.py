@@ -55,6 +55,8 @@ PUBLIC_NUMBERS = (
 
 
 def _private_phone(text: str) -> int:
+    if re.match(r"0\d([-/.])\d\d\1(?:19|20)\d\d", text):
+        return 0  # a date, and the first figures of what follows it
     if re.fullmatch(r"(0|33)[1-79]\d{8}", _digits(text)):
         return len(text)  # what the library would say too, fifty times as fast
     try:
@@ -124,7 +126,8 @@ PATTERNS = (
         "[telephone]",
         r"[1-9]\)?(?:[ ./_-]{0,2}\p{Nd}){8}",
         re.compile(
-            r"(?<![\d+])(?:(?:(?:\+|00)\s?(?:33|262|508|590|594|596|681|687|689)[ .\-/]?(?:\(0\))?"
+            r"(?<![\d+])(?<!\d[-/._])"  # not from the middle of a date
+            r"(?:(?:(?:\+|00)\s?(?:33|262|508|590|594|596|681|687|689)[ .\-/]?(?:\(0\))?"
             r"[ .\-/]?|0)[1-9]|\(0[1-9]\)|33[67])(?:[ .\-/_]{0,2}\d){8}(?!\d)"
         ),
         _private_phone,

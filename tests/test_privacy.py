@@ -47,6 +47,7 @@ def test_patterned_personal_data_is_masked(text: str, masked: str) -> None:
         "dossier 2021 03 12345 du 12/03/2021, 1 500,50 euros, 4111 1111 1111 1112",
         "le 1er article L. 123-45 du code, page 2-30",
         "le 123 et le 124 de la rue, ou 456 à 789",
+        "du 01-03-2026_15-03-2026, le 02/03/2026 18 h, 2026-03-05_10-00-00",
         "FR76 3000 6000 0112 3456 7890 180 n’est pas un compte",
     ],
 )
