@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 
 from dlt_pipelines import stores
+from dlt_pipelines.catalog import CATALOG
 from orchestration import marks
 
 PROJECT = stores.ROOT / "dbt_project"
@@ -207,9 +208,10 @@ def _raw_state() -> list[Any]:
     with duckdb.connect(str(stores.raw()), read_only=True) as connection:
         tables = connection.execute(
             "select schema_name, table_name, list(column_name order by column_index)"
-            " from duckdb_columns() where not starts_with(table_name, '_dlt')"
-            " and (starts_with(schema_name, 'raw_') or schema_name in ('registre', 'quarantaine'))"
-            " group by all order by all"
+            " from duckdb_columns() where not starts_with(table_name, '_dlt') and schema_name in ?"
+            " group by all order by all",
+            # By name: dlt keeps a `raw_<source>_staging` of its own from a second landing on.
+            [[f"raw_{source}" for source in CATALOG] + ["registre", "quarantaine"]],
         ).fetchall()
         for schema, table, columns in tables:
             if table == "prises":
