@@ -145,17 +145,19 @@ def land(
     landing: Landing | None = None
     started = datetime.now(UTC)
     try:
-        (stores.depot() / name).mkdir(parents=True, exist_ok=True)
-        with registre.ledger() as ledger:
-            past = _remember(ledger, source)
-        if retake:
-            past = replace(past, taken=frozenset())
-        with _ways_in(source, past, report, deadline) as ways:
-            for way in ways:
-                if landing and monotonic() > deadline:
-                    report("budget de temps épuisé : la suite à la prochaine prise")
-                    break
-                landing = _landed_through(source, past, way, landing, report)
+        # A source that lands twice at once would share dlt's working files.
+        with registre.alone(name, lambda: report("attend la fin d’une autre prise de la source")):
+            (stores.depot() / name).mkdir(parents=True, exist_ok=True)
+            with registre.ledger() as ledger:
+                past = _remember(ledger, source)
+            if retake:
+                past = replace(past, taken=frozenset())
+            with _ways_in(source, past, report, deadline) as ways:
+                for way in ways:
+                    if landing and monotonic() > deadline:
+                        report("budget de temps épuisé : la suite à la prochaine prise")
+                        break
+                    landing = _landed_through(source, past, way, landing, report)
     except Exception as error:
         explained = _explained(source, error)
         _record_failure(source, started, explained)
