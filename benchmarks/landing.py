@@ -226,7 +226,7 @@ def _told_waits(waits: list[dict[str, float]]) -> Iterator[Metric]:
 
 def _measured(way: str, path: Path, rows: int) -> dict[str, float]:
     if way != "duckdb":
-        import dlt_pipelines.catalog  # noqa: F401 – two seconds of imports are no landing
+        import dlt_pipelines.landings  # noqa: F401 – two seconds of imports are no landing
     before = resource.getrusage(resource.RUSAGE_SELF)
     started = time.perf_counter()
     landed, aside = WAYS[way][0](path, rows)
@@ -284,10 +284,10 @@ def _declare(name: str, treated: dict[str, str], bodies: Callable[[], Iterator[b
 
 def _door(path: Path, rows: int, treated: dict[str, str]) -> tuple[int, int]:
     """Land through `land`: contract, quarantine, protection, comparison and ledger."""
-    from dlt_pipelines import catalog, stores
+    from dlt_pipelines import landings, stores
 
     _declare("mesure", treated, lambda: _bodies(path))
-    catalog.land("mesure")
+    landings.land("mesure")
     with duckdb.connect(stores.raw(), read_only=True) as connection:
         aside = connection.sql("select distinct fichier, ligne from quarantaine.lignes")
         return len(connection.table("raw_mesure.avis")), len(aside)
@@ -353,7 +353,7 @@ def _duckdb(path: Path, rows: int) -> tuple[int, int]:
 
 def _waited() -> dict[str, float]:
     """Land sources whose servers are slow, one by one then side by side; return the seconds."""
-    from dlt_pipelines import catalog, polite
+    from dlt_pipelines import landings, polite
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Slow)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -368,10 +368,10 @@ def _waited() -> dict[str, float]:
     for name in (*names[0], *names[1]):
         _declare(name, TREATED, answers)
     started = time.perf_counter()
-    landings = [catalog.land(name) for name in names[0]]
+    landings = [landings.land(name) for name in names[0]]
     one_by_one = time.perf_counter() - started
     started = time.perf_counter()
-    with catalog.land_together(names[1]) as coming:
+    with landings.land_together(names[1]) as coming:
         landings += [landing.result() for landing in coming.values()]
     side_by_side = time.perf_counter() - started
     if any(landing.total("new") != ANSWERS * 100 for landing in landings):
