@@ -39,6 +39,7 @@ create table if not exists quarantaine.lignes (
 """
 
 
+STORAGE = "v1.4.0"  # oldest DuckDB that reads the raw store: half the size of what older ones read
 WRITER = threading.RLock()
 """Held while the raw store is open: sources are read side by side, and written one by one."""
 
@@ -62,7 +63,7 @@ def ledger() -> Iterator[duckdb.DuckDBPyConnection]:
 
 def _connected() -> duckdb.DuckDBPyConnection:
     try:
-        return duckdb.connect(stores.raw())
+        return duckdb.connect(stores.raw(), config={"storage_compatibility_version": STORAGE})
     except duckdb.IOException as error:
         if "lock" in str(error).lower():
             raise LockedError(f"{stores.raw().name} est tenu par un autre processus") from error
