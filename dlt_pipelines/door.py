@@ -20,12 +20,14 @@ written, and no row passes through Python. A batch is read, typed and judged in 
 hashed in a second one once it is protected.
 """
 
+import ctypes
 import json
 import re
 import unicodedata
 from collections import defaultdict, deque
 from collections.abc import Container, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -85,6 +87,12 @@ _REJECTS = pa.schema(
 )
 _BLANK = b" \t\r\n\xef\xbb\xbf"  # and the mark of UTF-8
 _CLOCKS = ("%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%d/%m/%Y")
+
+
+# glibc learns from the first pages to keep great blocks on its heap, whose holes then double the
+# memory of a landing; where there is no glibc there is nothing to tell.
+with suppress(AttributeError, OSError, TypeError):
+    ctypes.CDLL(None).mallopt(-3, 1024**2)  # M_MMAP_THRESHOLD
 
 
 def plain(name: str) -> str:
@@ -329,9 +337,15 @@ class Door:
         self.remember = remember
         self.seen: list[pa.Table] = []
         self.tally = Tally()
-        # No spilling: an unprotected page must never reach the disk. One thread to each clerk.
+        # No spilling: an unprotected page must never reach the disk. One thread to each clerk, and
+        # no copy kept of what was read.
         self.memory = duckdb.connect(
-            config={"temp_directory": "", "python_enable_replacements": False, "threads": 1}
+            config={
+                "temp_directory": "",
+                "python_enable_replacements": False,
+                "enable_external_file_cache": False,
+                "threads": 1,
+            }
         )
         self.memory.execute("set timezone = 'UTC'")
         # Pages are read from here, and never from the disk.
