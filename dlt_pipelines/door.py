@@ -658,22 +658,20 @@ def _together(pages: Iterable[Page]) -> Iterator[Batch]:
     kind, share = "", 0.0
     for page in pages:
         if isinstance(page, pa.Table):
-            form, weight = "table", 1.0
-        elif "body" in page:
-            page = cast(Body, page)
-            form = _form(page["body"])
-            weight = len(page["body"]) / BYTES_TOGETHER if form else 0.0
+            yield page
+            continue
+        if "body" in page:
+            body = cast(Body, page)["body"]
+            form, weight = _form(body), len(body) / BYTES_TOGETHER
         else:
             form, weight = "records", len(page["records"]) / ROWS_TOGETHER
+        if not (form and weight):
+            continue
         if batch and form != kind:
             yield batch
             batch, share = [], 0.0
-        kind = form
-        if kind == "table":
-            yield page
-        elif weight:
-            batch.append(page)
-            share += weight
+        batch.append(page)
+        kind, share = form, share + weight
         if share >= 1:
             yield batch
             batch, share = [], 0.0
