@@ -376,14 +376,14 @@ def _waited() -> dict[str, float]:
     for name in (*names[0], *names[1]):
         _declare(name, TREATED, answers)
     started = time.perf_counter()
-    landings = [landings.land(name) for name in names[0]]
+    done = [landings.land(name) for name in names[0]]
     one_by_one = time.perf_counter() - started
     started = time.perf_counter()
     with landings.land_together(names[1]) as coming:
-        landings += [landing.result() for landing in coming.values()]
+        done += [landing.result() for landing in coming.values()]
     side_by_side = time.perf_counter() - started
-    if any(landing.total("new") != ANSWERS * 100 for landing in landings):
-        raise SystemExit(f"compte inattendu : {landings}")
+    if any(landing.total("new") != ANSWERS * 100 for landing in done):
+        raise SystemExit(f"compte inattendu : {done}")
     return {"one_by_one": one_by_one, "side_by_side": side_by_side}
 
 

@@ -360,6 +360,11 @@ class Door:
         key = ", ".join(map(_quoted, self.key))
         return f"hash({key}) as _cle, hash(_empreinte[:{DIGEST}]) as _contenu"
 
+    def close(self) -> None:
+        """Forget all rows; what was counted stays."""
+        self.memory.close()
+        self.known = Known()
+
     def empty(self) -> pa.Table:
         """Return no row of what `admit` yields, its columns in the same order."""
         # An order of its own would make dlt write every file a second time.

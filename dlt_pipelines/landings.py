@@ -35,7 +35,7 @@ from dlt_pipelines.door import Door, hashes
 REAL, SANDBOX = "reel", "bac_a_sable"
 PARIS = ZoneInfo("Europe/Paris")
 TOGETHER = 6  # sources asked at once
-MEMORY = "600MB"  # of DuckDB while it loads, whatever the number of rows
+MEMORY = "500MB"  # of DuckDB while it loads, whatever the number of rows
 EPOCH = date(2016, 1, 1)  # before the oldest experience of Services Publics+
 Report = Callable[[str], None]
 
@@ -532,6 +532,8 @@ def _load(
         # What an interrupted landing left behind goes in first: dlt would take nothing else.
         pipeline.run()
     pipeline.extract([_protected(door, way, first, report) for door in doors.values()])
+    for door in doors.values():
+        door.close()  # what it remembers takes the memory that loading needs
     pipeline.normalize()
     with registre.WRITER:
         pipeline.load()
