@@ -41,6 +41,9 @@ create table if not exists quarantaine.lignes (
 """
 
 
+STORAGE = "v1.4.0"  # oldest DuckDB that reads the raw store: half the size of what older ones read
+
+
 @contextmanager
 def alone(name: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Hold the lock `name` of the data folder, against every other thread and process.
@@ -107,7 +110,7 @@ def ledger() -> Iterator[duckdb.DuckDBPyConnection]:
 
 def _connected() -> duckdb.DuckDBPyConnection:
     try:
-        return duckdb.connect(stores.raw())
+        return duckdb.connect(stores.raw(), config={"storage_compatibility_version": STORAGE})
     except duckdb.IOException as error:
         if "lock" in str(error).lower():
             raise LockedError(f"{stores.raw().name} est tenu par un autre processus") from error
