@@ -783,28 +783,34 @@ def _bounded(words: Iterable[str]) -> str:
 
 def _hints() -> tuple[str, ...]:
     blank = r"[ \t\x{a0}\x{202f}]{1,3}"
-    abbreviated = {"m", "mm", "me", "pr"}
-    ranks, kin = _any_of(RANKS), _any_of(KIN)
-    chunks = [sorted(FIRST_NAMES)[start : start + 900] for start in range(0, len(FIRST_NAMES), 900)]
+    link = r"[ '’\x{a0}]{1,3}"
+    gap = r"[ \t\x{a0}\x{202f},('’./-]{1,4}"
+    ranks, kin, labels = _any_of(RANKS), _any_of(KIN), _any_of(_LABELS)
+    titles = _any_of(TITLES - {"m", "mm", "me", "pr"})
+    within = _any_of(_AFTER_NAME_LABEL | {"madame", "monsieur", "mme", "mr"})
+    lower = _any_of(_NOUNS_BORNE | _PARTICLES)
+    # A month or a country names nobody without a listed surname. RE2 slows down past a thousand.
+    first = sorted(name for name, kind in FIRST_NAMES.items() if kind != CALENDAR)
+    chunks = [first[start : start + 900] for start in range(0, len(first), 900)]
     return (
-        rf"(?i)\b(?:{_any_of(TITLES - abbreviated)})(?:\.|\.?{blank})\pL",
+        rf"(?i)\b(?:{titles})(?:\.|\.?{blank})\pL",
         rf"\b(?:[Mm]{{1,2}}|Me|ME|Pr|PR)(?:\.|\.?{blank})\pL",
-        rf"(?i:{ranks})(?:[ \x{{a0}}'’](?i:{_any_of(_AFTER_RANK)})){{0,4}}[ "
-        rf".\x{{a0}}]{{1,3}}(?:\p{{Lu}}|(?i:{_any_of(_NOUNS_BORNE | _PARTICLES)})\b)",
+        rf"(?i:{ranks})(?:[ \x{{a0}}'’](?i:{_any_of(_AFTER_RANK)})){{0,4}}[ .\x{{a0}}]{{1,3}}"
+        rf"(?:\p{{Lu}}|(?i:{lower})\b)",
         rf"(?i:{_any_of(_FORCES)}) \pL",
         rf"(?i:{kin})[ ,:(\x{{a0}}]{{1,3}}\p{{Lu}}",
         rf"(?i)(?:{_any_of(_SAID)})",
-        rf"(?i)(?:{_any_of(_LABELS)})[^\n]*(?:[:=]|\best\b)",
+        rf"(?i)(?:{labels})(?:{gap}(?:{within}))*(?:{gap})?(?:[:=]|\best\b)",
         r"(?i)\bmoi,?[ \x{a0}]c['’ ]?est\b",
-        r"(?i)\b(?:part|présence|presence|appeler)[ '’\x{a0}]{1,3}(?:(?:de|d)[ '’])?\pL",
+        rf"(?i)(?:la part|pr[ée]sence){blank}(?:(?:de|d){link})?\pL",
+        rf"(?i)fai(?:t|sait|sant){blank}appeler",
         r"(?:^|[^\pL])\p{Lu}\p{Ll}{2,} (?:m['’ ]a|nous a|m['’ ]ont) ",
-        rf"(?i){_bounded(SURNAMES)}",
-        rf"(?i:suis|par|part|avec|attention|merci|et)[ '’\x{{a0}}]{{1,3}}(?:(?i:à|a|de|d)[ "
-        rf"'’\x{{a0}}]{{1,3}})?\p{{Lu}}[\pL-]*{blank}\p{{Lu}}",
+        rf"(?i:suis|par|part|avec|attention|merci|et){link}(?:(?i:à|a|de|d){link})?"
+        rf"\p{{Lu}}[\pL-]*{blank}\p{{Lu}}",
         rf"(?i)(?:{_any_of(_CLOSING - {'vous'})}|à{blank}vous)[\s,.;!:–—-]*\pL",
-        rf"(?i:{_any_of(_LIGHT_CLOSING)})[\s,.;!:–—-]+\p{{Lu}}[\pL'’-]*\.?{blank}(?:\pL{{1,5}}['’"
-        rf" ])*\p{{Lu}}",
-        *(rf"(?i){_bounded(chunk)}" for chunk in chunks),
+        rf"(?i:{_any_of(_LIGHT_CLOSING)})[\s,.;!:–—-]+\p{{Lu}}[\pL'’-]*\.?{blank}"
+        rf"(?:\pL{{1,5}}['’ ])*\p{{Lu}}",
+        *(rf"(?i){_bounded(chunk)}" for chunk in (SURNAMES, *chunks)),
     )
 
 

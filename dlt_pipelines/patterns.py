@@ -275,7 +275,7 @@ ACCOUNT = Kind(
                     r"(?<![\w/])(?P<datum>u/\w[\w-]{2,}|\w[\w.]{1,31}#\d{4})(?!\w)", _account
                 )(text),
                 *_matching(
-                    rf"\b(?:{_NETWORK})(?:{BLANK}(?:est|c['’]est|sur|de|du|l['’]escroc|utilisé|"
+                    rf"\b(?:{_NETWORK})(?!\w)(?:{BLANK}(?:est|c['’]est|sur|de|du|l['’]escroc|utilisé|"
                     rf"nommé|snap|insta)(?={BLANK}))*"
                     rf"{BLANK}?(?P<sure>[:=]|est|c['’]est|«|\")"
                     rf"?{BLANK}?[\"«“']?{BLANK}?(?P<datum>[^\W_][\w.#-]{{2,}})",
