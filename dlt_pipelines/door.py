@@ -65,6 +65,10 @@ _ARROW = {
     "date": pa.date32(),
     "timestamp": pa.timestamp("us", "UTC"),
 }
+# An electronic address, or a French mobile number.
+_SOMEBODY = (
+    r"(?i)^[^@\s]+@[^@\s]+[.][a-z]{2,}$|^([+]33|0033|0)[ ]?[(]?0?[)]?[67]([ ./-]?[0-9]{2}){4}$"
+)
 _CLOCKS = ("%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%d/%m/%Y")
 
 
@@ -159,6 +163,11 @@ class Column:
         cases = [(f"{text} is not null and {value} is null", kind)]
         if self.required:
             cases.append((f"{text} is null", "valeur obligatoire absente"))
+            if self.data_type == "text" and self.personal == privacy.KEEP:
+                # A key is kept as it is: what identifies somebody must not be one.
+                told = f"regexp_matches({text}, '{_SOMEBODY}')"
+                ours = f"regexp_matches({text}, '(?i)gendarmerie|gouv')"
+                cases.append((f"{told} and not {ours}", "donnée personnelle à la place d’une clé"))
             if self.format == "departement":
                 known = f"regexp_matches({value}, '{_DEPARTEMENT}|^00$')"
                 cases.append((f"not {known}", "n’est pas un code de département connu"))

@@ -2,14 +2,18 @@
 
 import json
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlt_pipelines import privacy
+from dlt_pipelines import catalog, landings, privacy
 from dlt_pipelines.door import Door, Records
+from dlt_pipelines.sandbox.tables import LAST_NAMES
 
 NIR = "1850759280011"
 NIR += f"{97 - int(NIR) % 97:02d}"
@@ -158,6 +162,90 @@ def test_silence_means_redaction_and_drop_means_gone(data) -> None:
     assert "b@exemple.fr" not in json.dumps(row)
     assert "c@exemple.fr" not in json.dumps(row)
     assert door.tally.unknown == {"inconnu"}
+
+
+CANARY = "camille.canari@exemple.fr, 06 39 98 12 34, je m'appelle Camille Canariov"
+
+
+def test_no_table_lets_a_canary_through(data) -> None:
+    """Whatever a source declares, what is not said to be kept is redacted, hidden or gone."""
+    for source in catalog.CATALOG.values():
+        for table, door in landings._doors(source, "reel", landed=False).items():
+            plain = {
+                column.name: str(place) if column.personal == privacy.KEEP else CANARY
+                for place, column in enumerate(door.columns)
+                if column.data_type == "text"
+            }
+            record = plain | {"inconnue": CANARY, "imbriquee": {"plus": [{"loin": CANARY}]}}
+            page: Records = {"whence": "essai", "records": [record]}
+            told = [admitted.to_pylist() for admitted in door.admit([page])]
+            told += [door.tally.rejects]
+            written = json.dumps(told, default=str, ensure_ascii=False)
+            for canary in ("canari", "Canari", "06 39 98"):
+                assert canary not in written, f"{source.name}.{table}"
+
+
+@pytest.mark.parametrize("value", ["camille@exemple.fr", "06 39 98 12 34", "+33639981234"])
+def test_a_key_that_is_somebody_is_set_aside(data, value: str) -> None:
+    columns = {
+        "id": {"nullable": False, "x-personal": "keep"},
+        "texte": {},
+    }
+    door = Door("t", columns, ["id"], "reel")
+    records = [{"id": value, "texte": "a"}, {"id": "42", "texte": "b"}]
+    (admitted,) = door.admit([{"whence": "essai", "records": records}])
+    assert admitted["id"].to_pylist() == ["42"]
+    assert [reject["motif"] for reject in door.tally.rejects] == [
+        "donnée personnelle à la place d’une clé"
+    ]
+    assert value not in json.dumps(door.tally.rejects)
+
+
+def test_nested_values_are_redacted(data) -> None:
+    door = Door("t", {"id": {"nullable": False}, "detail": {"x-names": ["a"]}}, ["id"], "reel")
+    records = [{"id": "1", "a": {"b": [CANARY, {"c": CANARY}]}}]
+    (admitted,) = door.admit([{"whence": "essai", "records": records}])
+    told = json.dumps(admitted.to_pylist(), ensure_ascii=False, default=str)
+    assert "canari" not in told.lower()
+    assert "06 39 98" not in told
+
+
+def _texts(path: Path) -> Iterator[str]:
+    """Yield what a file says, read as what it is: a store compresses its words."""
+    if path.suffix in (".duckdb", ".parquet"):
+        with duckdb.connect() as db:
+            if path.suffix == ".duckdb":
+                db.execute(f"attach '{path}' as store (read_only)")
+                tables = db.execute(
+                    "select schema_name, table_name from duckdb_tables() where database_name = "
+                    "'store'"
+                ).fetchall()
+                sources = [f'store."{schema}"."{table}"' for schema, table in tables]
+            else:
+                sources = [f"read_parquet('{path}')"]
+            for source in sources:
+                # The whole row as text: no column is forgotten, whatever its type.
+                for (row,) in db.execute(
+                    f"select cast(r as varchar) from {source} as r"
+                ).fetchall():
+                    yield row
+    else:
+        yield path.read_bytes().decode(errors="replace")
+
+
+@pytest.mark.slow
+def test_what_the_sandbox_gives_away_is_written_nowhere(built: Path) -> None:
+    """The invented people write names, numbers and addresses, and none is in any file."""
+    given = re.compile(
+        "|".join([*LAST_NAMES, r"@example\.org", r"(?:0|\+33 ?)6 ?39 ?98 ?\d\d", "411111\\d{10}"])
+    )
+    marks = 0
+    for path in built.rglob("*"):
+        if path.is_file() and "depot" not in path.relative_to(built).parts:
+            for text in _texts(path):
+                marks += "[nom]" in text
+                assert not given.search(text), f"{path.relative_to(built)}: {given.search(text)}"
+    assert marks, "the sandbox gave nothing away: this test proves nothing"
 
 
 def test_pseudonyms_hold_within_a_key_and_break_with_it(data, monkeypatch) -> None:
