@@ -290,13 +290,24 @@ ACCOUNT = Kind(
 # --- Numbers with a key ---------------------------------------------------------------------------
 
 
+# How long an account number of the usual countries is; of the others, the key alone tells.
+_IBAN_LENGTHS = dict(
+    FR=27, MC=27, BE=16, DE=22, ES=24, IT=27, PT=25, LU=20, CH=21, GB=22, NL=18, IE=22, AT=20,
+    PL=28, RO=24, LT=20, EE=20, LV=21, CY=28, MT=31, MA=28, TN=24, DZ=26, GR=27, SE=24, DK=18,
+)  # fmt: skip
+
+
 def _iban(match: re.Match[str]) -> int:
     """The words that follow an account number look like the end of it: the key tells where."""
     text = match[0]
-    for end in range(len(text), 14, -1):
-        number = re.sub(r"[\W_]", "", text[:end])
-        if text[end - 1].isalnum() and iban.is_valid(number, check_country=False):
-            return match.start() + end
+    places = [place for place, letter in enumerate(text, 1) if letter.isalnum()]
+    length = _IBAN_LENGTHS.get(text[:2].upper())
+    for count in range(min(len(places), 34), 14, -1) if not length else (length,):
+        if count <= len(places):
+            end = places[count - 1]
+            number = re.sub(r"[\W_]", "", text[:end])
+            if iban.is_valid(number, check_country=False):
+                return match.start() + end
     return 0
 
 
