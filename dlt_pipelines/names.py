@@ -295,6 +295,8 @@ class _Text:
             return True
         if loose and (kind in (ANY, CAPITAL, WORD) or (kind and word[0].isupper())):
             return True
+        if self.capital(place) and low in WORD_SURNAMES:
+            return True
         if low in _STOPS or low in _ACRONYMS or (low in TITLES and low not in WORD_SURNAMES):
             return False
         if low.startswith(("saint-", "sainte-", "st-", "ste-")) and not loose:
@@ -661,6 +663,8 @@ def _by_first_name(told: _Text, at: int) -> Span | None:
         previous in ("à", "a", "de", "d")
         and told.before(at - 1) in _TOWARDS | {"part", "nom", "aide"}
     )
+    # « Sébastien et Maurice »
+    towards = towards or (previous == "et" and first_name(told.before(at - 1)) in (ANY, CAPITAL))
     if kind == PLACE and previous in ("par", "chez", "selon"):
         towards = bool(re.search(r"(?:ée?s?|ie?s?|ue?s?)$", told.before(at - 1)))
     if (acts and (kind == WORD or previous not in _TO_PLACES)) or towards:

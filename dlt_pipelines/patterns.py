@@ -275,7 +275,8 @@ ACCOUNT = Kind(
                     r"(?<![\w/])(?P<datum>u/\w[\w-]{2,}|\w[\w.]{1,31}#\d{4})(?!\w)", _account
                 )(text),
                 *_matching(
-                    rf"\b(?:{_NETWORK})(?!\w)(?:{BLANK}(?:est|c['’]est|sur|de|du|l['’]escroc|utilisé|"
+                    rf"\b(?:{_NETWORK})(?!\w)(?:{BLANK}(?:est|c['’]est|sur|de|du|l['’]escroc|"
+                    r"utilisé|"
                     rf"nommé|snap|insta)(?={BLANK}))*"
                     rf"{BLANK}?(?P<sure>[:=]|est|c['’]est|«|\")"
                     rf"?{BLANK}?[\"«“']?{BLANK}?(?P<datum>[^\W_][\w.#-]{{2,}})",
@@ -826,7 +827,7 @@ _AT_AN_OFFICE = re.compile(
 )
 _MEANT_NOT = re.compile(
     r"[ \xa0](?:de la honte|de marché|de march|de stationnement|de parking|assises?|disponibles?|"
-    r"libres?|à suivre|du tout|de crèche|de prison|de concert)",
+    r"libres?|à suivre|du tout|de crèche|de prison|de concert|de fer)",
     re.I,
 )
 
@@ -897,7 +898,8 @@ def _addresses(text: str) -> Iterator[Span]:
             "port",
             "av",
         ) and not (town or lives):
-            is_one = proper and not _MEANT_NOT.match(text, match.start("name"))
+            led = kind in ("chemin", "route") and re.match(r"\Wd[eu]", match["name"])
+            is_one = (proper or bool(led)) and not _MEANT_NOT.match(text, match.start("name"))
         if not first or _MEANT_NOT.match(text, match.start("name")):
             is_one = False
         if office and not lives:
@@ -983,7 +985,7 @@ def _end_of_street(match: re.Match[str]) -> int:
     while text[end - 1] in ".,'’- ":
         end -= 1
     # In small letters the town's code says how far the name goes.
-    more = re.compile(r"(?:[ \xa0][\w'’-]+){1,4}?(?=[ \xa0]*,?[ \xa0]*\d{5}(?!\d))").match(
+    more = re.compile(r"(?:[ \xa0][\w'’-]+){1,4}?(?=[ \xa0]*,?[\s\xa0]*\d{5}(?!\d))").match(
         text, end
     )
     return more.end() if more else end
@@ -1015,6 +1017,23 @@ def _living(text: str) -> Iterator[Span]:
             yield match.start("datum"), town.end() if town else end
 
 
+# « rue de la Gare, 75011 Paris »: the town's code says that it is an address.
+_ALONE = re.compile(
+    r"(?<!\w)(?:rue|avenue|boulevard|impasse|chemin|all[ée]e|place|route|r[ée]sidence|lotissement"
+    rf"|hameau|quai|square)[ \xa0](?:{_IN_STREET}[ \xa0'’]{{0,2}})*[\w'’-]+(?:[ \xa0][\w'’-]+)"
+    rf"{{0,4}}?"
+    r"(?=[ \xa0]*,?[\s\xa0]*\d{5}(?!\d)[ \xa0]+[^\W\d_])",
+    re.I,
+)
+
+
+def _with_town(text: str) -> Iterator[Span]:
+    for match in _ALONE.finditer(text):
+        town = _TOWN.match(text, match.end())
+        if town and not _AT_AN_OFFICE.search(text[max(0, match.start() - 120) : match.start()]):
+            yield match.start(), town.end()
+
+
 ADDRESS = Kind(
     "[adresse]",
     (
@@ -1023,8 +1042,10 @@ ADDRESS = Kind(
         rf"(?:{_STREET})[ \x{{a0}}'’]",
         r"(?i)(?:habit|demeur|domicil|résid|resid|adresse)[^\n]*(?:rue|avenue|boulevard|impasse|"
         r"chemin|all[ée]e|place|route|r[ée]sidence|lotissement|hameau|lieu|quai|square)[ \x{a0}]",
+        r"(?i)(?:rue|avenue|boulevard|impasse|chemin|all[ée]e|place|route|r[ée]sidence|lotissement"
+        r"|hameau|quai|square)[ \x{a0}][^\p{Nd}]*\p{Nd}{5}",
     ),
-    lambda text: iter(sorted([*_addresses(text), *_living(text)])),
+    lambda text: iter(sorted([*_addresses(text), *_living(text), *_with_town(text)])),
 )
 
 # Longest first: the digits of an IBAN, a card or a NIR must not be taken for a telephone.
