@@ -676,8 +676,8 @@ def _plate(match: re.Match[str]) -> int:
         )
     if re.search("[IOU]", joined[0]) or joined[0] in _NOT_OLD or not re.search(r"\W", text):
         return 0
-    dashed = re.fullmatch(r"\d{3,4}-\w+-\w+", text)
-    return match.end() if text.isupper() or dashed else 0
+    long = re.match(r"\d{3,4}\W", text) and joined[0] not in _WORDS_OF_TWO
+    return match.end() if text.isupper() or long else 0
 
 
 PLATE = Kind(
