@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -213,41 +212,36 @@ def test_nested_values_are_redacted(data) -> None:
     assert "06 39 98" not in told
 
 
-def _texts(path: Path) -> Iterator[str]:
-    """Yield what a file says, read as what it is: a store compresses its words."""
-    if path.suffix in (".duckdb", ".parquet"):
-        with duckdb.connect() as db:
-            if path.suffix == ".duckdb":
-                db.execute(f"attach '{path}' as store (read_only)")
-                tables = db.execute(
-                    "select schema_name, table_name from duckdb_tables() where database_name = "
-                    "'store'"
-                ).fetchall()
-                sources = [f'store."{schema}"."{table}"' for schema, table in tables]
-            else:
-                sources = [f"read_parquet('{path}')"]
-            for source in sources:
-                # The whole row as text: no column is forgotten, whatever its type.
-                for (row,) in db.execute(
-                    f"select cast(r as varchar) from {source} as r"
-                ).fetchall():
-                    yield row
-    else:
-        yield path.read_bytes().decode(errors="replace")
+def _found(path: Path, regex: str) -> bool:
+    """Say whether a file says what `regex` (RE2) matches; a store compresses its words."""
+    if path.suffix not in (".duckdb", ".parquet"):
+        return bool(re.search(regex.encode(), path.read_bytes()))
+    with duckdb.connect() as db:
+        if path.suffix == ".duckdb":
+            db.execute(f"attach '{path}' as store (read_only)")
+            found = "from duckdb_tables() where database_name = 'store'"
+            names = db.execute(f"select schema_name, table_name {found}").fetchall()
+            sources = [f'store."{schema}"."{table}"' for schema, table in names]
+        else:
+            sources = [f"read_parquet('{path}')"]
+        # The whole row as text: no column is forgotten, whatever its type.
+        said = "regexp_matches(cast(r as varchar), ?)"
+        return any(
+            db.execute(f"select 1 from {source} as r where {said} limit 1", [regex]).fetchone()
+            for source in sources
+        )
 
 
 @pytest.mark.slow
 def test_what_the_sandbox_gives_away_is_written_nowhere(built: Path) -> None:
     """The invented people write names, numbers and addresses, and none is in any file."""
-    phone = r"(?<!\w)(?:0|\+33 ?)6 ?39 ?98(?: ?\d\d){2}(?!\w)"
-    given = re.compile("|".join([*LAST_NAMES, r"@example\.org", phone, r"411111\d{10}"]))
-    marks = 0
+    phone = r"(?:^|\W)(?:0|\+33 ?)6 ?39 ?98(?: ?\d\d){2}(?:\W|$)"
+    given = "|".join([*LAST_NAMES, r"@example\.org", phone, r"411111\d{10}"])
+    assert _found(built / "raw.duckdb", r"\[nom\]"), "nothing was given away, nothing is proven"
     for path in built.rglob("*"):
-        if path.is_file() and "depot" not in path.relative_to(built).parts:
-            for text in _texts(path):
-                marks += "[nom]" in text
-                assert not given.search(text), f"{path.relative_to(built)}: {given.search(text)}"
-    assert marks, "the sandbox gave nothing away: this test proves nothing"
+        # What was handed in, by people or by the sandbox that plays them, stays as it was.
+        if path.is_file() and path.relative_to(built).parts[0] not in ("depot", "sandbox"):
+            assert not _found(path, given), path.relative_to(built)
 
 
 def test_pseudonyms_hold_within_a_key_and_break_with_it(data, monkeypatch) -> None:
