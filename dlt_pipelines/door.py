@@ -86,6 +86,10 @@ _REJECTS = pa.schema(
     }
 )
 _BLANK = b" \t\r\n\xef\xbb\xbf"  # and the mark of UTF-8
+# An electronic address, or a French mobile number.
+_SOMEBODY = (
+    r"(?i)^[^@\s]+@[^@\s]+[.][a-z]{2,}$|^([+]33|0033|0)[ ]?[(]?0?[)]?[67]([ ./-]?[0-9]{2}){4}$"
+)
 _CLOCKS = ("%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%d/%m/%Y")
 
 
@@ -197,6 +201,11 @@ class Column:
             cases.append((f"{value} < {first} or {value} >= {after}", kind))
         if self.required:
             cases.append((f"{text} is null", "valeur obligatoire absente"))
+            if self.data_type == "text" and self.personal == privacy.KEEP:
+                # A key is kept as it is: what identifies somebody must not be one.
+                told = f"regexp_matches({text}, '{_SOMEBODY}')"
+                ours = f"regexp_matches({text}, '(?i)gendarmerie|gouv')"
+                cases.append((f"{told} and not {ours}", "donnée personnelle à la place d’une clé"))
             if self.format == "departement":
                 known = f"regexp_matches({value}, '{_DEPARTEMENT}|^00$')"
                 cases.append((f"not {known}", "n’est pas un code de département connu"))
