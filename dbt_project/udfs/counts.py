@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import betainc, gammaln
 from scipy.stats import nbinom
 from scipy.stats import t as student
+from threadpoolctl import threadpool_limits
 
 VERSION = "comptes-1"
 
@@ -67,7 +68,7 @@ class Rhythm:
     shift: int  # window of a level shift
     hold: int  # periods during which an open alarm is not news
     year: float = 365.2425  # days
-    carry: float = 0.5
+    carry: float = 0.45
     carry_from: float = 0.3
     carry_cap: float = 1.5
 
@@ -138,7 +139,7 @@ def exposure(times: Times, unit: str) -> Floats:
 
 
 def design(
-    times: Times, origin: np.datetime64, rhythm: Rhythm, alsace_moselle: bool = False
+    times: Times, origin: np.datetime64, rhythm: Rhythm, bank: Times | None = None
 ) -> tuple[Floats, Floats, Floats]:
     """Return the columns of the model at `times`, their ridge, and the past (days) each one needs.
 
@@ -161,11 +162,17 @@ def design(
         waves(since / rhythm.year, 2, 1.0, 1.5 * rhythm.year)
     if rhythm.unit == "W":
         return _columns(columns)
+    bank = holidays(*_years(days)) if bank is None else bank
     weekday = (number + 3) % 7
-    closed = np.isin(days, holidays(*_years(days), alsace_moselle))
-    after = np.isin(days - 1, holidays(*_years(days), alsace_moselle)) & ~closed
-    columns += [((weekday == k) & ~closed, 0.05, 14.0) for k in range(1, 7)]
-    columns += [(closed, 0.5, 14.0), (after, 0.5, 14.0)]
+    closed = np.isin(days, bank)
+    before = days - np.where(weekday == 0, 3, 1).astype("timedelta64[D]")
+    columns += [(weekday == k, 0.05, 14.0) for k in range(1, 7)]
+    columns += [
+        (closed & (weekday < 5), 0.5, 28.0),
+        (closed & (weekday >= 5), 0.5, 28.0),
+        (np.isin(days - 1, bank) & ~closed, 0.5, 28.0),
+        (np.isin(before, bank) & (weekday < 5) & ~closed, 0.5, 28.0),  # next working day
+    ]
     if rhythm.unit == "h":
         turns = local.astype(np.int64) % 24 / 24
         waves(turns, 4, 0.05, 2.0)
@@ -336,9 +343,16 @@ class Scores:
 
 
 def score(
-    counts: Floats, times: Times, rhythm: Rhythm, start: int, alsace_moselle: bool = False
+    counts: Floats, times: Times, rhythm: Rhythm, start: int, bank: Times | None = None
 ) -> Scores:
     """Score every series of `counts` (series × periods, NaN unknown) from period `start` on."""
+    # Products of small matrices: several threads wait for each other, up to 30 times slower on a
+    # busy machine.
+    with threadpool_limits(1):
+        return _score(counts, times, rhythm, start, bank)
+
+
+def _score(counts: Floats, times: Times, rhythm: Rhythm, start: int, bank: Times | None) -> Scores:
     series, periods = counts.shape
     shape = (series, periods - start)
     mean, variance, one = np.zeros(shape), np.zeros(shape), np.zeros(shape)
@@ -358,9 +372,7 @@ def score(
         if past.stop - past.start < rhythm.minimum:
             continue
         when = np.datetime64(int(anchors[first]), rhythm.unit)
-        both, ridge, need = design(
-            np.concatenate([times[past], times[ahead]]), when, rhythm, alsace_moselle
-        )
+        both, ridge, need = design(np.concatenate([times[past], times[ahead]]), when, rhythm, bank)
         columns, rows = both[: past.stop - past.start], both[past.stop - past.start :]
         day = np.timedelta64(1, rhythm.unit) / np.timedelta64(1, "D")
         age = (past.stop - np.maximum(lived, past.start)) * day
@@ -392,7 +404,7 @@ def score(
     )
 
 
-def carried(one: Floats, share: float = 0.5, above: float = 0.3, cap: float = 1.5) -> Floats:
+def carried(one: Floats, share: float = 0.45, above: float = 0.3, cap: float = 1.5) -> Floats:
     """Return surprises helped by the period before, still read as −log10 of a chance.
 
     A rise that goes on is told from chance sooner; the cap keeps an alarm already given from
@@ -596,7 +608,7 @@ def detect(
     families: ArrayLike | None = None,
     rate: float = 0.05,
     least: int = 3,
-    alsace_moselle: bool = False,
+    bank: Times | None = None,
 ) -> Detection:
     """Judge the last `asked` periods of every series of a panel.
 
@@ -607,7 +619,7 @@ def detect(
     series, periods = counts.shape
     asked = min(asked, periods)
     start = max(periods - asked - rhythm.quiet - rhythm.hold - 1, 0)
-    found = score(counts, times, rhythm, start, alsace_moselle)
+    found = score(counts, times, rhythm, start, bank)
     labels = np.zeros(series) if families is None else np.asarray(families)
     family = np.unique(labels, return_inverse=True)[1].astype(np.int64)
     kinds = np.stack([calibrated(s, family, rhythm.quiet) for s in found.kinds.values()])
