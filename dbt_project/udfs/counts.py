@@ -197,7 +197,7 @@ def surprise(count: ArrayLike, mean: ArrayLike, variance: ArrayLike) -> Floats:
     count, mean = np.asarray(count, float), np.maximum(mean, 1e-9)
     variance = np.maximum(variance, mean * 1.0001)
     size = mean * mean / (variance - mean)
-    odds = mean / (size + mean)
+    odds = np.minimum(mean / (size + mean), 1 - 1e-15)
     above = np.where(count > 0, betainc(np.maximum(count, 1e-9), size, odds), 1.0)
     log_here = gammaln(count + size) - gammaln(size) - gammaln(count + 1)
     here = np.exp(np.minimum(log_here + size * np.log1p(-odds) + count * np.log(odds), 0))
@@ -359,6 +359,8 @@ def _score(counts: Floats, times: Times, rhythm: Rhythm, start: int, bank: Times
     slow, shift = np.zeros(shape), np.zeros(shape)
     known = ~np.isnan(counts)
     filled = np.where(known, counts, 0.0)
+    if not counts.size:
+        return Scores(start, counts, *(np.zeros(shape) for _ in range(5)))
     lived = np.where(known.any(1), known.argmax(1), periods)
     number = times.astype(f"datetime64[{rhythm.unit}]").astype(np.int64)
     anchors = number // rhythm.refit * rhythm.refit
@@ -491,10 +493,7 @@ def discoveries(chances: Floats, rate: float) -> Bools:
     """Return what Benjamini-Hochberg keeps of each column at a false discovery `rate`."""
     ordered = np.sort(chances, 0)
     line = rate * np.arange(1, len(chances) + 1)[:, None] / max(len(chances), 1)
-    under = ordered <= line
-    last = len(chances) - 1 - under[::-1].argmax(0)
-    limit = np.where(under.any(0), ordered[last, np.arange(chances.shape[1])], -1.0)
-    return chances <= limit
+    return chances <= np.where(ordered <= line, ordered, -1.0).max(0, initial=-1.0)
 
 
 def news(alarms: Bools, hold: int) -> Bools:
@@ -661,6 +660,8 @@ def interval(mean: Floats, variance: Floats, chance: float = 0.95) -> tuple[Floa
 
 def _reasons(panel: Panel, rhythm: Rhythm, asked: int) -> NDArray[np.str_]:
     counts, reason = panel.counts, panel.reason.copy()
+    if not counts.size:
+        return reason
     past = counts.shape[1] - asked
     known = ~np.isnan(counts)
     usual = np.sort(np.where(known, counts, 0), 1)[:, int(0.9 * (counts.shape[1] - 1))]
