@@ -16,7 +16,7 @@ no chance drawn: the same counts give the same answer, period by period or all a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -67,15 +67,16 @@ class Rhythm:
     windows: tuple[int, ...]  # of slow rises
     shift: int  # window of a level shift
     hold: int  # periods during which an open alarm is not news
+    recent: int  # periods that tell the present level, for series that move in waves; 0: none
     year: float = 365.2425  # days
     carry: float = 0.45
     carry_from: float = 0.3
     carry_cap: float = 1.5
 
 
-SEMAINE = Rhythm("W", 6, 4, 620, 26, 20, (2, 4), 6, 3)
-JOUR = Rhythm("D", 14, 7, 1100, 28, 56, (3, 7), 14, 7)
-HEURE = Rhythm("h", 48, 24, 1344, 72, 168, (3, 6, 12), 24, 24)
+SEMAINE = Rhythm("W", 6, 4, 620, 26, 20, (2, 4), 6, 3, 0)
+JOUR = Rhythm("D", 14, 7, 1100, 28, 56, (3, 7), 14, 7, 7)
+HEURE = Rhythm("h", 48, 24, 1344, 72, 168, (3, 6, 12), 24, 24, 24)
 RHYTHMS = {"semaine": SEMAINE, "jour": JOUR, "heure": HEURE}
 
 
@@ -387,8 +388,15 @@ def _score(counts: Floats, times: Times, rhythm: Rhythm, start: int, bank: Times
             mu, var = fitted.predict(rows, exposed[ahead])
             asked = last - first
             seen, told = filled[block, ahead], known[block, ahead]
-            mean[block, into], variance[block, into] = mu[:, -asked:], var[:, -asked:]
-            one[block, into] = surprise(seen[:, -asked:], mu[:, -asked:], var[:, -asked:])
+            now, spread = mu[:, -asked:], var[:, -asked:]
+            if rhythm.recent:
+                before = fitted.predict(columns, exposed[past])[0]
+                level = _level(
+                    filled[block, past], before, known[block, past], fitted.phi, rhythm.recent
+                )
+                now, spread = level(seen, np.where(told, mu, 0), now, spread)
+            mean[block, into], variance[block, into] = now, spread
+            one[block, into] = surprise(seen[:, -asked:], now, spread)
             slow[block, into], shift[block, into] = _sums(
                 seen, np.where(told, mu, 0), rows, fitted, rhythm, asked
             )
@@ -404,6 +412,48 @@ def _score(counts: Floats, times: Times, rhythm: Rhythm, start: int, bank: Times
         slow,
         shift,
     )
+
+
+def _level(
+    counts: Floats, mu: Floats, known: Bools, phi: Floats, window: int
+) -> Callable[[Floats, Floats, Floats, Floats], tuple[Floats, Floats]]:
+    """Return how the expected value follows the last `window` periods.
+
+    Some series move in waves that no calendar tells (an epidemic, a campaign): their residuals
+    follow each other. For those the level of the last periods corrects what is expected, as much
+    as past windows departed from it (a gamma prior); the others, most of them, are left alone.
+    """
+    known = known & (mu > 0.05 * np.median(mu, 1, keepdims=True))  # closed days tell nothing
+    residual = np.clip((counts - mu) / np.sqrt(phi[:, None] * mu), -5, 5) * known
+    pairs = known[:, 1:] & known[:, :-1]
+    steps = ((residual[:, 1:] - residual[:, :-1]) ** 2 * pairs).sum(1) / np.maximum(pairs.sum(1), 1)
+    whole = (residual**2).sum(1) / np.maximum(known.sum(1), 1)
+    apart = steps / 2 / np.maximum(whole, 1e-9)  # 1 where residuals do not follow each other
+    moves = apart < 0.85
+    local = np.where(moves, np.maximum(1, phi * apart), phi)
+    cut = counts.shape[1] // window * window
+    shape = (len(counts), -1, window)
+    seen, told = ((v * known)[:, :cut].reshape(shape).sum(2) for v in (counts, mu))
+    gap = np.clip(seen - told, -2 * told, 2 * told) ** 2 - local[:, None] * told
+    # Waves are a small part of the year; within one, the level moves about ten times as much.
+    moved = 10 * gap.sum(1) / np.maximum((told**2).sum(1), 1e-9)
+    moves &= moved > 1e-9
+    prior = np.where(moves, local / np.where(moves, moved, 1), 0)[:, None]
+
+    def follow(
+        recent: Floats, expected: Floats, now: Floats, spread: Floats
+    ) -> tuple[Floats, Floats]:
+        def before(values: Floats) -> Floats:
+            total = np.cumsum(np.pad(values, [(0, 0), (window + 1, 0)]), 1)
+            ends = slice(values.shape[1] - now.shape[1], values.shape[1])
+            return total[:, window:-1][:, ends] - total[:, : -window - 1][:, ends]
+
+        weight = before(expected) + prior
+        mean = now * (before(recent) + prior) / np.maximum(weight, 1e-9)
+        wide = local[:, None] * (mean + mean * mean / np.maximum(weight, 1e-9))
+        return np.where(moves[:, None], mean, now), np.where(moves[:, None], wide, spread)
+
+    return follow
 
 
 def carried(one: Floats, share: float = 0.45, above: float = 0.3, cap: float = 1.5) -> Floats:
