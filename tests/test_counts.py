@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from benchmarks import daily
 from dbt_project.udfs import counts
 
 DAYS = np.datetime64("2023-01-02", "D") + np.arange(500)
@@ -58,6 +60,21 @@ def test_a_level_shift_that_masks_itself_for_eears_is_seen() -> None:
     y[0, -4:] = [300, 319, 289, 277]
     assert counts.eears(y, 199)[2][0, 0] > 0.025
     assert counts.detect(rows(y), QUICK).alarm[0, 0]
+
+
+def test_eears_answers_like_the_other_method() -> None:
+    y = quiet(3, 60, 100)
+    y[1, -1] = 300
+    found = counts.detect_eears(rows(y), counts.JOUR, asked=2)
+    assert found.alarm[1].tolist() == [False, True]
+    assert found.table().schema == counts.detect(rows(y), QUICK).table().schema
+    hours = np.datetime64("2024-02-01", "h") + np.arange(24 * 9)
+    y = quiet(1, len(hours), 10)
+    y[0, -24:] *= 3
+    laid = counts.panel(np.repeat("a", len(hours)), hours, y[0], "h")
+    found = counts.detect_eears(laid, counts.HEURE)
+    assert found.alarm[0, 0]
+    assert found.observed[0, 0] == y[0, -24:].sum()
 
 
 # --- calendar ---------------------------------------------------------------------------------
@@ -196,8 +213,42 @@ def test_bad_input_is_said_and_never_becomes_nan() -> None:
         values_out = table[name].drop_null().to_numpy()
         assert np.isfinite(values_out).all()
     assert not found.alarm.any()
+    rhythm = counts.detect_eears(
+        counts.panel(np.array(ids), np.array(times), np.array(values)), counts.JOUR
+    )
+    assert np.isfinite(rhythm.surprise).all()
     nulls = {row["serie_id"] for row in table.to_pylist() if row["surprise"] is None}
     assert nulls == {"trop_courte", "absente"}
+
+
+def test_a_count_beyond_belief_today_is_a_fault_not_a_crowd() -> None:
+    y = quiet(5, 200)
+    y[2, -1] = 1e9
+    found = counts.detect(rows(y), QUICK)
+    assert found.reason[2] == "demesuree"
+    assert not found.alarm.any()
+
+
+def test_parameters_come_from_a_table_of_methods() -> None:
+    told = counts.tuned(counts.JOUR, {"hold": "3", "carry": "0.3", "autre": "x"})
+    assert (told.hold, told.carry, told.refit) == (3, 0.3, counts.JOUR.refit)
+
+
+def test_a_wave_that_comes_slowly_is_followed_and_its_peak_is_still_seen() -> None:
+    rng = np.random.default_rng(5)
+    day = np.arange(700)
+    starts = rng.integers(0, 160, (30, 4)) + np.arange(4) * 170
+    wave = np.exp(-(((day - starts[..., None] - 40) / 20) ** 2)).sum(1)
+    y = rng.poisson(20 * (1 + 3 * wave)).astype(float)
+    y[0, -1] += 40 * (1 + wave[0, -1])
+    days = np.datetime64("2023-01-02", "D") + day
+    told = counts.score(y, days, replace(counts.JOUR, memory=650), 640)
+    flat = counts.score(y, days, replace(counts.JOUR, memory=650, recent=0), 640)
+    assert (told.mean - 20 * (1 + 3 * wave[:, 640:])).std() < (
+        flat.mean - 20 * (1 + 3 * wave[:, 640:])
+    ).std()
+    assert told.peak[0, -1] > 4
+    assert (told.peak[:, :-1] > 3).mean() < 0.01
 
 
 def test_nothing_at_all_is_an_empty_table() -> None:
@@ -253,3 +304,29 @@ def test_replaying_day_by_day_gives_what_one_run_gives() -> None:
         assert (alone.alarm[:, 0] == whole.alarm[:, column]).all()
         assert (alone.is_new[:, 0] == whole.is_new[:, column]).all()
         assert alone.surprise[:, 0] == pytest.approx(whole.surprise[:, column], abs=1e-9)
+
+
+# --- the benchmark reads what people have -----------------------------------------------------
+
+
+def test_daily_benchmark_reads_headers_row_numbers_dates_and_semicolons(tmp_path: Path) -> None:
+    y = np.arange(12).reshape(6, 2) * 3
+    plain = "\n".join(",".join(map(str, row)) for row in y)
+    (tmp_path / "totals_1.csv").write_text(plain)
+    (tmp_path / "outbreaks_1.csv").write_text("X1,X2\n" + plain)
+    (tmp_path / "totals_2.csv").write_text(
+        "\ufeff" + ";X1;X2\n" + "\n".join(f"{i + 1};{a};{b}" for i, (a, b) in enumerate(y))
+    )
+    (tmp_path / "outbreaks_2.csv").write_text(
+        "date,X1,X2\n" + "\n".join(f"{d},{a},{b}" for d, (a, b) in zip(DAYS, y, strict=False))
+    )
+    signals = daily.read(tmp_path)
+    assert [signal.name for signal in signals] == ["1", "2"]
+    for signal in signals:
+        assert (signal.totals == y.T).all()
+        assert (signal.outbreaks == y.T).all()
+
+
+def test_daily_benchmark_says_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="--generate"):
+        daily.read(tmp_path)

@@ -16,8 +16,8 @@ no chance drawn: the same counts give the same answer, period by period or all a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 import numpy as np
@@ -214,8 +214,8 @@ class Fit:
     covariance: Floats
     known: Floats  # what the past weighed, in periods
 
-    def predict(self, columns: Floats, exposed: Floats) -> tuple[Floats, Floats, Floats]:
-        """Return mean, variance, and the gradient of the mean, at rows of the design."""
+    def predict(self, columns: Floats, exposed: Floats) -> tuple[Floats, Floats]:
+        """Return mean and variance of a count to come at rows of the design."""
         mean = np.exp(np.clip(self.beta @ columns.T, -12, 21)) * exposed
         slope = np.einsum("tp,spq,tq->st", columns, self.covariance, columns, optimize=True)
         return mean, self.phi[:, None] * (mean + mean * mean * slope)
@@ -675,7 +675,9 @@ def detect(
     names = np.array(list(found.kinds))
     flat = np.concatenate(list(10.0**-kinds))
     seen = np.nan_to_num(found.observed)
-    enough = np.where((names == "chute")[:, None, None], found.mean, seen)[:, :, :] >= least
+    enough = np.where((names == "chute")[:, None, None], found.mean, seen) >= least
+    # A count beyond belief is a fault of the source, not a crowd.
+    enough &= seen <= _beyond_belief(counts)[:, None]
     alarms = discoveries(flat, rate).reshape(kinds.shape) & enough
     alarm = alarms.any(0)
     shown = np.where(alarms, kinds, kinds - 2 * CEILING).argmax(0)
@@ -708,15 +710,27 @@ def interval(mean: Floats, variance: Floats, chance: float = 0.95) -> tuple[Floa
     return nbinom.ppf(tail, size, share), nbinom.ppf(1 - tail, size, share)
 
 
+def _beyond_belief(counts: Floats) -> Floats:
+    """Return a thousand times what nine periods in ten do not pass (ten counts at least)."""
+    ordered = np.sort(np.nan_to_num(counts), 1)
+    usual = ordered[:, int(0.9 * (counts.shape[1] - 1))] if counts.size else np.zeros(len(counts))
+    return 1000 * np.maximum(usual, 10)
+
+
+def tuned(rhythm: Rhythm, settings: Mapping[str, str]) -> Rhythm:
+    """Return `rhythm` with the parameters that `ref_methodes` sets; names it has not are left."""
+    own = {name: value for name, value in settings.items() if hasattr(rhythm, name)}
+    return replace(rhythm, **{k: type(getattr(rhythm, k))(v) for k, v in own.items()})
+
+
 def _reasons(panel: Panel, rhythm: Rhythm, asked: int) -> NDArray[np.str_]:
     counts, reason = panel.counts, panel.reason.copy()
     if not counts.size:
         return reason
     past = counts.shape[1] - asked
     known = ~np.isnan(counts)
-    usual = np.sort(np.where(known, counts, 0), 1)[:, int(0.9 * (counts.shape[1] - 1))]
     largest = np.where(known, counts, 0).max(1, initial=0)
-    reason[largest > 1000 * (usual + 10)] = "demesuree"
+    reason[largest > _beyond_belief(counts)] = "demesuree"
     reason[largest == 0] = "vide"
     reason[known[:, :past].sum(1) < rhythm.minimum] = "trop_courte"
     reason[~known[:, past:].any(1)] = "absente"
@@ -764,3 +778,51 @@ def eears(
     gap = counts[:, at] - mean
     ratio = gap / np.maximum(spread, 1e-12)
     return bound, mean, student.sf(np.clip(ratio, -1e6, 1e6), n - 1)
+
+
+def detect_eears(
+    panel: Panel,
+    rhythm: Rhythm,
+    asked: int = 1,
+    alpha: float = 0.025,
+    places: int = 1,
+    least: int = 3,
+    floor: float = 0.5,
+) -> Detection:
+    """Judge the last `asked` periods as epitweetr would: same answer as `detect`, its own rule.
+
+    Hours are read as it reads them, by blocks of 24; `places` divides α (Bonferroni).
+    """
+    counts, step = panel.counts, 24 if rhythm.unit == "h" else 1
+    if step > 1 and counts.shape[1] >= step:
+        first = np.full((len(counts), step - 1), np.nan)
+        total = np.cumsum(np.pad(np.nan_to_num(counts), [(0, 0), (1, 0)]), 1)
+        counts = np.concatenate([first, total[:, step:] - total[:, :-step]], 1)
+    series, periods = counts.shape
+    asked = min(asked, periods)
+    missing = max(7 * step - (periods - asked), 0)
+    padded = np.pad(counts, [(0, 0), (missing, 0)], constant_values=np.nan)
+    start = padded.shape[1] - asked
+    bound, mean, chance = eears(padded, start, alpha / places, 7, step, floor=floor)
+    judged = np.isfinite(bound) & np.isfinite(counts[:, periods - asked :])
+    bound, mean = (np.where(judged, v, 0.0) for v in (bound, mean))
+    surprised = np.where(judged, -np.log10(np.maximum(chance, 10**-CEILING)), 0.0)
+    seen = counts[:, periods - asked :]
+    alarm = judged & (np.nan_to_num(seen) > bound) & (np.nan_to_num(seen) >= least)
+    alarm &= np.nan_to_num(seen) <= _beyond_belief(counts)[:, None]
+    reason = _reasons(panel, replace(rhythm, minimum=7 * step), asked)
+    return Detection(
+        panel.ids,
+        panel.times[periods - asked :],
+        seen,
+        mean,
+        np.zeros(mean.shape),
+        bound,
+        surprised,
+        np.where(alarm, "pic", "aucune"),
+        alarm,
+        news(alarm, rhythm.hold),
+        reason,
+        method="eears-1",
+        watched=series,
+    )
