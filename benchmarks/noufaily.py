@@ -151,7 +151,7 @@ def farrington_flexible(y: Floats, years: int = 5, around: int = 3, out: int = 2
             past = y[block][:, now - lags[used]]
             ones = np.ones(past.shape)
             fitted = counts.fit(past, x, ridge.repeat(len(past), 0), ones[0], ones, told=False)
-            mean = fitted.predict(here, np.ones(1))[0][:, 0]
+            mean = fitted.mean(here, np.ones(1))[:, 0]
             phi = np.maximum(fitted.phi, 1.0001)
             tail = nbinom.sf(y[block, now] - 1, mean / (phi - 1), 1 / phi)
             scores[block, column] = -np.log10(np.maximum(tail, 1e-300))

@@ -75,8 +75,8 @@ class Rhythm:
 
 
 SEMAINE = Rhythm("W", 6, 4, 620, 26, 20, (2, 4), 6, 3, 0)
-JOUR = Rhythm("D", 14, 7, 1100, 28, 56, (3, 7), 14, 7, 7)
-HEURE = Rhythm("h", 48, 24, 1344, 72, 168, (3, 6, 12), 24, 24, 24)
+JOUR = Rhythm("D", 14, 7, 1100, 28, 28, (3, 7), 14, 7, 7)
+HEURE = Rhythm("h", 48, 24, 1344, 72, 96, (3, 6, 12), 24, 24, 24)
 RHYTHMS = {"semaine": SEMAINE, "jour": JOUR, "heure": HEURE}
 
 
@@ -214,11 +214,15 @@ class Fit:
     covariance: Floats
     known: Floats  # what the past weighed, in periods
 
+    def mean(self, columns: Floats, exposed: Floats) -> Floats:
+        """Return the expected count at rows of the design."""
+        return np.exp(np.clip(self.beta @ columns.T, -12, 21)) * exposed
+
     def predict(self, columns: Floats, exposed: Floats) -> tuple[Floats, Floats]:
         """Return mean and variance of a count to come at rows of the design."""
-        mean = np.exp(np.clip(self.beta @ columns.T, -12, 21)) * exposed
-        slope = np.einsum("tp,spq,tq->st", columns, self.covariance, columns, optimize=True)
-        return mean, self.phi[:, None] * (mean + mean * mean * slope)
+        mean = self.mean(columns, exposed)
+        unsure = ((columns @ self.covariance) * columns).sum(2)
+        return mean, self.phi[:, None] * (mean + mean * mean * unsure)
 
 
 def fit(
@@ -390,7 +394,7 @@ def _score(counts: Floats, times: Times, rhythm: Rhythm, start: int, bank: Times
             seen, told = filled[block, ahead], known[block, ahead]
             now, spread = mu[:, -asked:], var[:, -asked:]
             if rhythm.recent:
-                before = fitted.predict(columns, exposed[past])[0]
+                before = fitted.mean(columns, exposed[past])
                 level = _level(
                     filled[block, past], before, known[block, past], fitted.phi, rhythm.recent
                 )
@@ -482,8 +486,8 @@ def _sums(
 
     def variance(window: int, mean: Floats) -> Floats:
         slope = rolled(gradient, window)
-        bent = np.einsum("stp,spq,stq->st", slope, fitted.covariance, slope, optimize=True)
-        return fitted.phi[:, None] * (mean + bent)
+        unsure = ((slope @ fitted.covariance) * slope).sum(2)
+        return fitted.phi[:, None] * (mean + unsure)
 
     best = np.zeros((len(seen), asked))
     for window in rhythm.windows:
