@@ -6,8 +6,8 @@ crisis or a few hours before, so two quiet months are put before each event. The
 with the seed, from those that real events show before they break out (their first hour of ten
 tweets, or of a tenth of their peak if that is less). Quiet months alone give the false alarms.
 
-`eEARS` is read as epitweetr reads it: at each hour, the last 24 hours against the seven blocks of
-24 hours before.
+eEARS is read twice: as epitweetr does, at each hour, the last 24 hours against the seven blocks of
+24 hours before; and hour by hour, against the same hour of the seven days before.
 """
 
 import argparse
@@ -72,7 +72,12 @@ def eears(panel: Floats, times: counts.Times) -> Floats:
     total = np.cumsum(np.pad(panel, [(0, 0), (1, 0)]), 1)
     day = np.pad(total[:, 24:] - total[:, :-24], [(0, 0), (23, 0)])
     chance = counts.eears(day, QUIET - WATCHED, step=24, floor=0.5)[2]
-    return -np.log10(np.maximum(chance, 1e-12))
+    return -np.log10(np.maximum(chance, 1e-50))
+
+
+def eears_by_hour(panel: Floats, times: counts.Times) -> Floats:
+    chance = counts.eears(panel, QUIET - WATCHED, step=24, floor=0.5)[2]
+    return np.where(panel[:, QUIET - WATCHED :] >= 3, -np.log10(np.maximum(chance, 1e-50)), 0)
 
 
 def episodes(alarms: NDArray[np.bool_]) -> int:
@@ -89,7 +94,7 @@ def main() -> None:
     pool = quiet_hours(events)
     rng = np.random.default_rng(given.seed)
     length = QUIET + max(len(series) for _, series in events.values())
-    detectors = {"nôtre": ours, "eEARS": eears}
+    detectors = {"nôtre": ours, "eEARS": eears, "eEARS par heure": eears_by_hour}
     # A series ends with its event; quiet twins of the same length give the false alarms.
     scores: dict[str, list[Floats]] = {name: [] for name in detectors}
     spent = dict.fromkeys(detectors, 0.0)
@@ -114,10 +119,10 @@ def main() -> None:
 
     def limit(name: str, wanted: float) -> float:
         """Return the lowest threshold that gives at most `wanted` false alarms a month."""
-        for bar in np.arange(1, 12, 0.05):
+        for bar in np.arange(1, 30, 0.05):
             if episodes(silent[name] > bar) / months <= wanted:
                 return float(bar)
-        return 12.0
+        return 30.0
 
     mine = episodes(silent["nôtre"] > SURPRISE) / months
     settings = [
@@ -126,6 +131,12 @@ def main() -> None:
         ("eEARS", "eEARS, α = 0,025", -np.log10(0.025)),
         ("eEARS", "eEARS, autant de fausses alertes que le nôtre", limit("eEARS", mine)),
         ("eEARS", "eEARS, une fausse alerte par an", limit("eEARS", 1 / 12)),
+        ("eEARS par heure", "eEARS par heure, α = 0,025", -np.log10(0.025)),
+        (
+            "eEARS par heure",
+            "eEARS par heure, autant de fausses alertes que le nôtre",
+            limit("eEARS par heure", mine),
+        ),
     ]
     for name, said, bar in settings:
         delays, late, missed = [], [], 0

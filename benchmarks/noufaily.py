@@ -108,9 +108,13 @@ def _outbreak(
 TRUTH = "vraie loi connue, une semaine"
 
 
-def ours(y: Floats) -> Floats:
-    warm = CURRENT - 1
-    return counts.score(y, TIMES, RHYTHM, warm).peak[:, 1:]
+def ours(y: Floats, rhythm: counts.Rhythm = RHYTHM) -> Floats:
+    return counts.score(y, TIMES, rhythm, CURRENT - 1).peak[:, 1:]
+
+
+def ours_five_years(y: Floats) -> Floats:
+    """Learn from five years only, as Farrington Flexible does."""
+    return ours(y, replace(RHYTHM, memory=5 * 52))
 
 
 def truth(world: World, y: Floats) -> Floats:
@@ -305,6 +309,7 @@ def main() -> None:
     metrics: list[Metric] = []
     for name, detector in {
         "nôtre": ours,
+        "nôtre, cinq ans de passé": ours_five_years,
         "Farrington Flexible": farrington_flexible,
         "EARS C1": ears_c1,
         "eEARS": eears,

@@ -75,6 +75,7 @@ def test_eears_answers_like_the_other_method() -> None:
     found = counts.detect_eears(laid, counts.HEURE)
     assert found.alarm[0, 0]
     assert found.observed[0, 0] == y[0, -24:].sum()
+    assert found.table()["periode"].to_pylist() == [datetime(2024, 2, 9, 23)]
 
 
 # --- calendar ---------------------------------------------------------------------------------
@@ -249,6 +250,14 @@ def test_a_wave_that_comes_slowly_is_followed_and_its_peak_is_still_seen() -> No
     ).std()
     assert told.peak[0, -1] > 4
     assert (told.peak[:, :-1] > 3).mean() < 0.01
+
+
+def test_weeks_begin_on_mondays() -> None:
+    mondays = np.datetime64("2024-01-01", "D") + 7 * np.arange(60)
+    sundays = mondays + 6
+    for days in (mondays, sundays):
+        found = counts.detect(counts.panel(["a"] * 60, days, [5.0] * 60, "W"), counts.SEMAINE)
+        assert found.table()["periode"].to_pylist() == [mondays[-1].item()]
 
 
 def test_nothing_at_all_is_an_empty_table() -> None:

@@ -212,7 +212,6 @@ class Fit:
     beta: Floats
     phi: Floats
     covariance: Floats
-    known: Floats  # what the past weighed, in periods
 
     def mean(self, columns: Floats, exposed: Floats) -> Floats:
         """Return the expected count at rows of the design."""
@@ -285,7 +284,7 @@ def fit(
         mu = mean()
         raw = dispersion(mu)
         phi = _dispersion_told(raw, mu, weights) if told else np.maximum(1, raw)
-    return Fit(beta, phi, np.linalg.inv(hessian), known)
+    return Fit(beta, phi, np.linalg.inv(hessian))
 
 
 def _dispersion_told(raw: Floats, mu: Floats, weights: Floats) -> Floats:
@@ -581,13 +580,18 @@ class Detection:
         seen = np.isfinite(self.observed)
         judged = (seen & ~np.isin(self.reason, ["trop_courte", "absente"])[:, None]).ravel()
 
+        hours = self.times.dtype == np.dtype("datetime64[h]")
+        times = self.times.astype("datetime64[us]" if hours else "datetime64[D]")
+        if self.times.dtype == np.dtype("datetime64[W]"):
+            times = times - np.timedelta64(3, "D")
+
         def column(values: NDArray[np.generic], where: Bools = judged) -> pa.Array:
             return pa.array(values.ravel(), mask=~where)
 
         return pa.table(
             {
                 "serie_id": pa.array(np.repeat(self.ids, periods)),
-                "periode": pa.array(np.tile(self.times, series)),
+                "periode": pa.array(np.tile(times, series)),
                 "observe": column(self.observed, seen.ravel()),
                 "attendu": column(self.expected),
                 "attendu_min": column(self.low),
@@ -620,7 +624,10 @@ def panel(ids: ArrayLike, times: ArrayLike, counts: ArrayLike, unit: str = "D") 
     the caller's to say.
     """
     named, row = np.unique(np.asarray(ids, object).astype(str), return_inverse=True)
-    number = np.asarray(times).astype("datetime64[us]").astype(f"datetime64[{unit}]")
+    moment = np.asarray(times).astype("datetime64[us]")
+    if unit == "W":  # numpy's weeks begin on Thursdays, ours on Mondays
+        moment = moment + np.timedelta64(3, "D")
+    number = moment.astype(f"datetime64[{unit}]")
     values = np.asarray(counts, float)
     dated = ~np.isnat(number)
     row, number, values = row[dated], number[dated].astype(np.int64), values[dated]
