@@ -260,8 +260,8 @@ def measure(corpus: Corpus) -> Iterable[Metric]:
             score = at(corpus, scores, threshold, profile)
             aim = AIMS.get(profile, "") if ours else ""
             yield Metric(f"{name} · {profile} · seuil du corpus", score, "sur 100", aim)
-        score = left_out(corpus, scores)
-        yield Metric(f"{name} · standard · seuil choisi sur les autres", score, "sur 100")
+        others = f"{name} · standard · seuil choisi sur les autres"
+        yield Metric(others, left_out(corpus, scores), "sur 100")
         yield Metric(f"{name} · seuil du corpus", chosen["standard"])
         if not ours:
             continue
