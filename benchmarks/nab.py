@@ -49,20 +49,23 @@ Corpus = Mapping[str, Labelled]
 
 def read(folder: Path) -> dict[str, Labelled]:
     """Read every labelled series of `folder`, in either layout."""
-    layouts = (("labels/combined_windows.json", "data"), ("windows.json", "."))
-    labels, data = next((lay for lay in layouts if (folder / lay[0]).is_file()), ("", ""))
-    if not labels:
+    labels = [folder / "labels" / "combined_windows.json", folder / "windows.json"]
+    told = next((path for path in labels if path.is_file()), None)
+    if told is None:
         raise SystemExit(
             f"{folder} ne contient ni labels/combined_windows.json (avec data/) ni windows.json : "
             "donner avec --data la racine d'un dossier NAB, ou un dossier plat."
         )
-    windows = json.loads((folder / labels).read_text("utf-8"))
     corpus = {}
-    for name, spans in sorted(windows.items()):
-        path = folder / data / name
-        if not path.is_file():
-            raise SystemExit(f"{folder / labels} nomme {name}, qui n'est pas dans {folder / data}.")
-        corpus[name] = _labelled(path, spans)
+    for name, spans in sorted(json.loads(told.read_text("utf-8")).items()):
+        places = (folder / "data" / name, folder / name, folder / Path(name).name)
+        path = next((path for path in places if path.is_file()), None)
+        if path is None:
+            print(f"{name} : nommé par {told.name}, absent du dossier, laissé de côté.")
+        else:
+            corpus[name] = _labelled(path, spans)
+    if not corpus:
+        raise SystemExit(f"{folder} : aucune des séries que nomme {told.name} n'y est.")
     return corpus
 
 

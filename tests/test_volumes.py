@@ -206,5 +206,8 @@ def test_a_folder_that_is_something_else_is_said(tmp_path):
     with pytest.raises(SystemExit, match=r"windows\.json"):
         nab.read(tmp_path)
     (tmp_path / "windows.json").write_text('{"a.csv": []}')
-    with pytest.raises(SystemExit, match=r"a\.csv"):
+    with pytest.raises(SystemExit, match="aucune des séries"):
+        nab.read(tmp_path)
+    (tmp_path / "a.csv").write_text("when,what\n1,2\n")
+    with pytest.raises(SystemExit, match="timestamp"):
         nab.read(tmp_path)
