@@ -4,7 +4,7 @@ For every zone (a circle of nearest départements, a connected set of at most th
 every duration that ends now, the counts are weighed under "so many times what is expected" against
 "as expected", both negative binomial of variance φ × mean. The weights of all zones, durations and
 ratios are averaged under a prior of what is looked for: the average is the evidence. Where nothing
-happens its mean is 1, so that exp(-log evidence) bounds the chance of a false alarm whatever the
+happens its mean is 1, so that one over the evidence bounds the chance of a false alarm whatever the
 volume; simulation of nothing makes that chance exact. Neighbours are then added to the best zones
 one by one, and each département gets the probability that it takes part.
 
