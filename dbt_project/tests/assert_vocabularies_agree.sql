@@ -57,11 +57,17 @@ fautes as (
     union all
     select
         'ref_services_offerts' as fichier,
-        ligne,
-        '« ' || service_code || ' » ne répond à aucun besoin dans map_services__besoins.csv.'
+        services.ligne,
+        '« '
+        || services.service_code
+        || ' » ne répond à aucun besoin dans map_services__besoins.csv.'
             as cause
     from services
-    where service_code not in (select service_code from {{ ref('map_services__besoins') }})
+    where
+        services.service_code not in (
+            select reponses.service_code
+            from {{ ref('map_services__besoins') }} as reponses
+        )
     union all
     select
         'lexique_tonalite' as fichier,
