@@ -1,11 +1,12 @@
-with messages as (
-    select * from {{ ref('int_messages__unioned') }}
+with analyses as (
+    select * from {{ ref('int_messages__analyses') }}
+    where axe = 'tonalite'
 )
 
 select
     message_id,
-    cast(null as varchar) as tonalite,
-    cast(null as double) as tonalite_score,
-    cast(null as varchar) as methode_version
-from messages
-where false
+    code as tonalite,
+    score as tonalite_score,
+    mots,
+    methode_version
+from analyses

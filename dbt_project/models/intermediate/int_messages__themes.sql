@@ -1,12 +1,12 @@
-with messages as (
-    select * from {{ ref('int_messages__unioned') }}
+with analyses as (
+    select * from {{ ref('int_messages__analyses') }}
+    where axe = 'themes'
 )
 
 select
     message_id,
-    cast(null as varchar) as theme_code,
-    cast(null as double) as score,
-    cast(null as varchar) as mots,
-    cast(null as varchar) as methode_version
-from messages
-where false
+    code as theme_code,
+    score,
+    mots,
+    methode_version
+from analyses
