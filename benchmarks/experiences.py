@@ -30,9 +30,11 @@ class Experience:
     """What its author wrote and ticked; never the answer of the administration."""
 
     identifier: str
+    title: str
     text: str  # title and description, the only columns that are read
     tone: str | None
     service: str | None
+    structure: str | None  # the one that answers; what a training row teaches, never read in a test
     tags: dict[str, str] = field(default_factory=dict)
 
 
@@ -83,9 +85,11 @@ def experiences(path: Path) -> list[Experience]:
         if text.strip():
             found[identifier] = Experience(
                 identifier,
+                row.get("titre") or "",
                 text,
                 TONES.get(felt),
                 row.get("intitule typologie 1") or None,
+                row.get("intitule structure 1") or None,
                 {tag: value for tag, value in ticked.items() if value},
             )
     return list(found.values())

@@ -125,10 +125,14 @@ def _service(train: list[Experience], test: list[Experience] | None) -> Iterator
         found, usual = np.empty_like(truth), np.empty_like(truth)
         for inside, outside in splits:
             rows = np.arange(len(scored)) if outside is None else outside
-            # The name of a service says something of what is written about it.
-            texts = [train[row].text for row in inside] + names * 2
-            labels = [*known[inside], *range(len(names)), *range(len(names))]
-            found[rows] = _topic().fit(texts, labels).predict([scored[row].text for row in rows])
+            # What a service and its structures are called says something of what is written of it.
+            called = [(str(train[row].structure or ""), known[row]) for row in inside]
+            called += [(name, index) for index, name in enumerate(names)] * 2
+            texts = [_headed(train[row]) for row in inside] + [name for name, _ in called]
+            labels = [*known[inside], *(index for _, index in called)]
+            found[rows] = (
+                _topic().fit(texts, labels).predict([_headed(scored[row]) for row in rows])
+            )
             usual[rows] = Counter(known[inside].tolist()).most_common(1)[0][0]
         answers.append((found, found))
         most.append((usual, usual))
@@ -137,6 +141,11 @@ def _service(train: list[Experience], test: list[Experience] | None) -> Iterator
         aim = "≥ 0,85" if name == "modèle" else ""
         yield Metric(f"{name} · service, exactitude", _mean(accuracy_score, truth, given), aim=aim)
         yield Metric(f"{name} · service, F-mesure moyenne", _mean(_f1, truth, given))
+
+
+def _headed(one: Experience) -> str:
+    """Return the text with its title once more: there, people name the service."""
+    return f"{one.title}. {one.text}"
 
 
 def _topic() -> object:
