@@ -1,1 +1,1 @@
-"""Pure functions of the warehouse: arrays in, arrays out, no file and no network."""
+"""Pure functions of the warehouse: what SQL cannot say, vectorised and without I/O."""
