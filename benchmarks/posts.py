@@ -14,7 +14,7 @@ import numpy as np
 import wordfreq
 
 DAYS = 16
-FOLLOW_UPS = 0.25  # share of events that follow from another
+FOLLOW_UPS = 0.15  # share of events that follow from another
 START = datetime(2026, 3, 2, tzinfo=UTC).timestamp()
 # Share of the day's posts, hour by hour (UTC): quiet nights, a peak in the evening.
 HOURS = np.array([2, 1, 1, 1, 1, 2, 4, 5, 5, 5, 5, 5, 6, 5, 5, 5, 5, 6, 6, 7, 7, 6, 5, 3]) / 100
@@ -85,7 +85,7 @@ class Event:
         self.names += [lexicon.name()] if rng.random() < 0.3 else []
         rng.shuffle(self.names)
         self.names.append(_pick(rng, domain.names))
-        self.naming = np.append(rng.uniform(0.7, 1.0), rng.uniform(0.2, 0.7, len(self.names) - 1))
+        self.naming = np.append(rng.uniform(0.8, 1.0), rng.uniform(0.2, 0.8, len(self.names) - 1))
         # Things to say, each in up to three ways.
         self.things = [
             [lexicon.between(3.0, 5.2, rng.integers(1, 4)) for _ in range(25)] for _ in range(4)
@@ -94,7 +94,7 @@ class Event:
             self.start = min(before.start + rng.uniform(0.3, 3), DAYS - 1)
             self.names[0] = before.names[0]
             self.things[0][::3] = before.things[0][::3]
-        self.headlines = [(self._sentence(min(i // 4, 3), 0.9), self._link()) for i in range(16)]
+        self.headlines = [(self.sentence(min(i // 4, 3), 0.9), self._link()) for i in range(16)]
 
     def moments(self) -> np.ndarray:
         """Return when it is talked of, in hours since the start of the stream."""
@@ -116,24 +116,24 @@ class Event:
             words = [w for w in words if rng.random() > 0.15] + (
                 self.lexicon.chatter(rng.integers(0, 6)) if rng.random() < 0.4 else []
             )
-            return _write(words, rng) + (f" {link}" if rng.random() < 0.7 else "")
-        text = _write(self._sentence(facet, 1.0), rng)
+            return write(words, rng) + (f" {link}" if rng.random() < 0.7 else "")
+        text = write(self.sentence(facet, 1.0), rng)
         return text + (f" {self._link()}" if rng.random() < 0.3 else "")
 
-    def _sentence(self, facet: int, naming: float) -> list[str]:
+    def sentence(self, facet: int, naming: float) -> list[str]:
         rng = self.rng
         words = [
             name.capitalize()
             for name, share in zip(self.names, self.naming * naming, strict=True)
             if rng.random() < share
         ]
-        about = rng.poisson(4.0)
+        about = rng.poisson(5.0)
         for _ in range(about):
             things = self.things[0] if rng.random() < 0.4 else self.things[facet]
-            ways = things[min(int(rng.exponential(5)), len(things) - 1)]
+            ways = things[min(int(rng.exponential(4)), len(things) - 1)]
             words.append(ways[min(int(rng.exponential(0.6)), len(ways) - 1)])
         words += [_pick(rng, self.domain.words) for _ in range(rng.poisson(1.5))]
-        words += self.lexicon.chatter(rng.poisson(5))
+        words += self.lexicon.chatter(rng.poisson(4))
         rng.shuffle(words)
         return words
 
@@ -175,12 +175,12 @@ def generate(
             np.searchsorted(np.cumsum(HOURS), rng.random() * HOURS.sum()),
         )
         moment = START + (day * 24 + hour + rng.random()) * 3600
-        said.append((moment, _chat(lexicon, domains, language), ""))
+        said.append((moment, chat(lexicon, domains, language), ""))
     said.sort()
     return [Post(str(10**6 + i), text, at, event) for i, (at, text, event) in enumerate(said)]
 
 
-def _chat(lexicon: Lexicon, domains: list[Domain], language: str) -> str:
+def chat(lexicon: Lexicon, domains: list[Domain], language: str) -> str:
     rng = lexicon.rng
     kind = rng.random()
     words = lexicon.chatter(rng.poisson(11) + 1)
@@ -191,14 +191,14 @@ def _chat(lexicon: Lexicon, domains: list[Domain], language: str) -> str:
         words += [_pick(rng, domain.words) for _ in range(3)]
         words += [_pick(rng, domain.names).capitalize()] if rng.random() < 0.5 else []
         rng.shuffle(words)
-    return _write(words, rng)
+    return write(words, rng)
 
 
 def _pick(rng: np.random.Generator, among: Sequence[str]) -> str:
     return among[int(rng.random() * len(among))]
 
 
-def _write(words: list[str], rng: np.random.Generator) -> str:
+def write(words: list[str], rng: np.random.Generator) -> str:
     """Write as people do: no capitals, hashtags, slips, plurals, exclamation marks."""
     careless = rng.random() < 0.25
     written = []

@@ -8,6 +8,7 @@ others and leave the scores, but they count against the purity of alerts.
 import argparse
 import csv
 import gc
+import io
 import json
 import os
 import re
@@ -66,13 +67,13 @@ def read(path: Path) -> list[Post]:
         )
     posts: dict[str, Post] = {}
     for number, row in enumerate(rows):
-        post = str(row[found["id"]]).strip() if found["id"] else ""
+        post = str(row.get(found["id"])).strip() if found["id"] else ""
         post = post if post not in ("", "None") else f"ligne-{number}"
-        event = str(row[found["event"]] if row[found["event"]] is not None else "").strip()
-        at = _moment(row[found["created_at"]]) if found["created_at"] else float("nan")
+        event = str("" if row.get(found["event"]) is None else row[found["event"]]).strip()
+        at = _moment(row.get(found["created_at"])) if found["created_at"] else float("nan")
         if at != at and re.fullmatch(r"\d{15,20}", post):
             at = ((int(post) >> 22) + 1_288_834_974_657) / 1000  # X writes the time in the number
-        text = row[found["text"]]
+        text = row.get(found["text"])
         posts.setdefault(
             post,
             Post(
@@ -99,17 +100,18 @@ def _decode(path: Path) -> str:
 def _read_json(text: str) -> list[dict]:
     if text.lstrip().startswith("["):
         return list(json.loads(text))
-    return [json.loads(line) for line in text.splitlines() if line.strip()]
+    return [json.loads(line) for line in text.split("\n") if line.strip()]
 
 
 def _read_table(text: str) -> list[dict]:
     csv.field_size_limit(sys.maxsize)
     header = text[: text.find("\n")]
     delimiter = max("\t;,|", key=header.count)
-    lines = text.replace("\0", "").splitlines(keepends=True)
-    rows = list(csv.DictReader(lines, delimiter=delimiter))
+    text = text.replace("\0", "")
+    rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))
     broken = sum(None in row or None in row.values() for row in rows)
     if broken and delimiter == "\t":  # quotes are part of the text
+        lines = io.StringIO(text)
         rows = list(csv.DictReader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE))
     return [row for row in rows if any(row.values())]
 

@@ -16,7 +16,7 @@ import re
 import unicodedata
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
@@ -40,9 +40,11 @@ HOUR = 3600.0
 NETWORK_WORDS = frozenset({"rt", "via", "amp", "cc", "http", "https", "www", "com"})
 _FLOOR = 10**-7.5  # a word of the language that is rarer counts as this rare
 _UNKNOWN = -math.log(_FLOOR)
+_ANY_WORD = re.compile(r"\w\w+")
 _COMMON = math.log(100.0)  # a word of a hundred hardly tells
 WORDS_A_POST = 10.0
-COPY = 0.5  # from this likeness on, one text repeats another
+COPY = 1 / 3  # one text repeats another if they share this part of their words …
+_COPY_LIKENESS = 0.4  # … among which the rare ones
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,13 @@ class Settings:
     hashtag: float = 1.3
     rare: float = 0.7  # how far a word is believed when few posts have carried it …
     rare_posts: float = 5.0  # … up to that many
+    unknown: float = 0.0  # the same for a word that the language does not have and one post carries
     merge_similarity: float = 0.5
     merge_gap_hours: float = 12.0
     small: int = 3  # a story of so few posts is asked again where it belongs
     alert_posts: int = 4
-    alert_minutes: float = 60.0
+    alert_minutes: float = 180.0
+    alert_chance: float = 0.2  # times that chance would bring the word in that time, at most
     window: int = 50_000  # distinct texts kept at most
     vocabulary: int = 400_000  # words kept at most
     postings: int = 5_000  # a word that more texts of the window carry finds nobody by itself
@@ -76,11 +80,18 @@ def settings_for(language: str) -> Settings:
 class Vocabulary:
     """Words of a language as numbers, with how rare they are: known beforehand, then observed."""
 
-    _NOT_WORDS = re.compile(r"https?:?\S*|www\.\S+|@\S+")
+    NOT_WORDS = re.compile(r"https?:?\S*|www\.\S+|@\S+")
     _WORDS = re.compile(r"([.!?…]\s+)?(#?\w\w+)")
     _CAMEL = re.compile(r"[A-ZÀ-Þ]?[a-zß-ÿ]+|[A-ZÀ-Þ]+(?![a-zß-ÿ])|\d+")
     _LONG = re.compile(r"(.)\1{3,}")
+    _ARRAYS = ("rarity", "posts", "carried", "weight", "_own", "_belief")
     TEXT = 5_000  # characters read of a text
+    rarity: np.ndarray  # -ln of the frequency in the language
+    posts: np.ndarray  # how many posts of the stream carried the word
+    carried: np.ndarray  # the same, with what the language lets expect
+    weight: np.ndarray
+    _own: np.ndarray
+    _belief: np.ndarray
 
     def __init__(self, language: str, settings: Settings) -> None:
         self.settings = settings
@@ -90,10 +101,10 @@ class Vocabulary:
         self.stem = snowballstemmer.stemmer(name).stemWord if name else str.lower
         self.numbers: dict[str, int] = {}
         self.written: list[str] = []  # each word as it was first written
-        self.rarity = np.zeros(1024)  # -ln of the frequency in the language
-        self.posts = np.zeros(1024)  # how many posts of the stream carried the word
-        self.weight = np.zeros(1024)
-        self.seen = self.weighed = 0.0
+        for name in self._ARRAYS:
+            setattr(self, name, np.zeros(1024))
+        self.seen = self._weighed = 0.0
+        self._touched: set[int] = set()
         self._inside: dict[str, tuple[tuple[int, float], ...]] = {}
         self._opening: dict[str, tuple[tuple[int, float], ...]] = {}
 
@@ -104,7 +115,7 @@ class Vocabulary:
             text = html.unescape(text)
         words: dict[int, float] = {}
         opening = True
-        for stop, token in self._WORDS.findall(self._NOT_WORDS.sub(" ", text)):
+        for stop, token in self._WORDS.findall(self.NOT_WORDS.sub(" ", text)):
             cache = self._opening if opening or stop else self._inside
             opening = False
             found = cache.get(token)
@@ -116,7 +127,9 @@ class Vocabulary:
         return words
 
     def learn(self, words: Iterable[int]) -> None:
+        """Count a post that carried `words`."""
         self.seen += 1
+        self._touched.update(words)
         self.posts[list(words)] += 1
 
     def weigh(self) -> None:
@@ -124,24 +137,28 @@ class Vocabulary:
         if self.seen > self.settings.memory_posts:
             self.seen /= 2
             self.posts /= 2
-        self.weighed = self.seen
-        size, prior = len(self.numbers), self.settings.prior_posts
-        rarity, posts = self.rarity[:size], self.posts[:size]
-        expected = prior * np.minimum(WORDS_A_POST * np.exp(-rarity), 1.0)
-        stream = 1.0 + np.log((self.seen + prior) / (1.0 + posts + expected))
-        weight = (stream + np.maximum(rarity - _COMMON, 1.0)) / 2
-        weight *= np.clip(posts / self.settings.rare_posts, self.settings.rare, 1.0)
-        # What neither the language nor the stream has met (a slip, a name said once) tells nothing.
-        self.weight[:size] = np.where((rarity >= _UNKNOWN) & (posts < 2), 0.0, weight)
+            self._touched.update(range(len(self.numbers)))
+        total = self.seen + self.settings.prior_posts
+        if self._touched:
+            touched = np.fromiter(self._touched, np.int64, len(self._touched))
+            self._touched.clear()
+            rarity, posts = self.rarity[touched], self.posts[touched]
+            # How many posts would carry the word if the stream were the language at large.
+            expected = np.minimum(WORDS_A_POST * np.exp(-rarity), 1.0) * self.settings.prior_posts
+            self.carried[touched] = posts + expected
+            language = np.maximum(rarity - _COMMON, 1.0)
+            self._own[touched] = (1.0 - np.log(1.0 + posts + expected) + language) / 2
+            belief = np.clip(posts / self.settings.rare_posts, self.settings.rare, 1.0)
+            # What neither language nor stream has met (a slip, a name said once) tells nothing.
+            self._belief[touched] = np.where(
+                (rarity >= _UNKNOWN) & (posts < 2), self.settings.unknown, belief
+            )
+        self._weighed = self.seen
+        self.weight = self._belief * (self._own + math.log(total) / 2)
 
-    def _first_weight(self, rarity: float) -> float:
-        """Return what `weigh` would say of a word that no post carried."""
-        if rarity >= _UNKNOWN:
-            return 0.0
-        prior = self.settings.prior_posts
-        expected = prior * min(WORDS_A_POST * math.exp(-rarity), 1.0)
-        stream = 1.0 + math.log((self.weighed + prior) / (1.0 + expected))
-        return self.settings.rare * (stream + max(rarity - _COMMON, 1.0)) / 2
+    def chance(self, word: int) -> float:
+        """Return the share of posts that carry `word`, as it was when words were last weighed."""
+        return float(self.carried[word]) / (self._weighed + self.settings.prior_posts)
 
     def _parse(self, token: str, inside: bool) -> tuple[tuple[int, float], ...]:
         tagged = token.startswith("#")
@@ -171,12 +188,15 @@ class Vocabulary:
             number = self.numbers[stem] = len(self.numbers)
             self.written.append(token)
             if number >= len(self.weight):
-                self.rarity, self.posts, self.weight = (
-                    np.concatenate([old, np.zeros(len(old))])
-                    for old in (self.rarity, self.posts, self.weight)
-                )
+                for name in self._ARRAYS:
+                    setattr(self, name, np.append(getattr(self, name), np.zeros(number)))
             self.rarity[number] = rarity
-            self.weight[number] = self._first_weight(rarity)
+            belief = self.settings.rare if rarity < _UNKNOWN else self.settings.unknown
+            if belief:  # weighed as `weigh` would
+                expected = min(WORDS_A_POST * math.exp(-rarity), 1.0) * self.settings.prior_posts
+                own = (1.0 - math.log(1.0 + expected) + max(rarity - _COMMON, 1.0)) / 2
+                total = self._weighed + self.settings.prior_posts
+                self.weight[number] = belief * (own + math.log(total) / 2)
         else:
             self.rarity[number] = min(self.rarity[number], rarity)
         return number
@@ -191,12 +211,18 @@ class Vocabulary:
             word: int(moved[number]) for word, number in self.numbers.items() if stays[number]
         }
         self.written = [word for word, kept in zip(self.written, stays, strict=True) if kept]
-        for name in ("rarity", "posts", "weight"):
+        for name in self._ARRAYS:
             values = getattr(self, name)[:size][stays]
             setattr(self, name, np.concatenate([values, np.zeros(len(values) + 1024)]))
-        self._inside.clear()
-        self._opening.clear()
+        self._touched = set(range(len(self.numbers)))
+        self.tidy(0)
         return moved
+
+    def tidy(self, most: int) -> None:
+        """Forget how words are written if more than `most` writings are remembered."""
+        if len(self._inside) + len(self._opening) > most:
+            self._inside.clear()
+            self._opening.clear()
 
 
 @dataclass
@@ -208,7 +234,7 @@ class Story:
     last: float
     size: int = 0
     alerted: bool = False
-    recent: deque[float] = field(default_factory=deque)
+    recent: deque[tuple[float, tuple[int, ...]]] = field(default_factory=deque)
 
 
 @dataclass(frozen=True)
@@ -265,6 +291,8 @@ class Stream:
         # the stream is cut into calls.
         self._boundary = 0
         self._next_merge = 16
+        self._marks: deque[tuple[float, int]] = deque()  # the clock and the count, some time ago
+        self._pace = 0.0  # posts within `alert_minutes`
         self._past = sp.csr_matrix((0, 0), dtype=np.float32)
         self._past_times = np.zeros(0)
         self._pruned = np.zeros(0, np.int64)
@@ -323,7 +351,7 @@ class Stream:
                 nearest, likeness = self._join(row, neighbours[row - before], at)
             story = self._root(self._story[row])
             if counts:
-                self._tally(story, post, at)
+                self._tally(story, post, at, self._keys[row])
             name = self._rows[nearest]
             near = (None, 0.0) if name == post else (name, likeness)
             answers.append(Answer(self._stories[story].name, *near))
@@ -348,20 +376,32 @@ class Stream:
             self._stories.append(Story(self._rows[row], at, at))
         return nearest, likeness
 
-    def _tally(self, number: int, post: str, at: float) -> None:
+    def _tally(self, number: int, post: str, at: float, words: tuple[int, ...]) -> None:
         story = self._stories[number]
         story.size += 1
         story.last = at
-        story.recent.append(at)
+        story.recent.append((at, words))
         if len(story.recent) > self.settings.alert_posts:
             story.recent.popleft()
-        sudden = (
-            len(story.recent) == self.settings.alert_posts
-            and at - story.recent[0] <= self.settings.alert_minutes * 60
-        )
-        if sudden and not story.alerted:
+        if not story.alerted and self._is_sudden(story, at):
             story.alerted = True
             self.alerts.append(Alert(story.name, post, at, story.size))
+
+    def _is_sudden(self, story: Story, at: float) -> bool:
+        """Tell whether enough posts came at once with a word that chance would not bring so often.
+
+        "Good night" comes four times in three hours every evening, and is no story.
+        """
+        wanted = self.settings.alert_posts
+        span = self.settings.alert_minutes * 60
+        if len(story.recent) < wanted or at - story.recent[0][0] > span:
+            return False
+        shared = Counter(word for _, words in story.recent for word in words)
+        return any(
+            self._pace * self.vocabulary.chance(word) <= self.settings.alert_chance
+            for word, posts in shared.items()
+            if posts >= wanted - 1
+        )
 
     def _neighbours(self, before: int, said: list[dict[int, float]], times: list[float]) -> list:
         """Append new texts to the window; return, for each, its nearest texts before it."""
@@ -424,7 +464,14 @@ class Stream:
             bounds = pairwise(self._starts.tolist())
             self._keys = [tuple(sorted(self._words[a:b].tolist())) for a, b in bounds]
             self._by_text = {key: row for row, key in enumerate(self._keys)}
+            for story in self._stories:  # numbers have changed: they gather evidence anew
+                story.recent.clear()
+        self.vocabulary.tidy(4 * self.settings.vocabulary)
         self.vocabulary.weigh()
+        self._marks.append((self.clock, self.count))
+        while self._marks[0][0] < self.clock - self.settings.alert_minutes * 60:
+            self._marks.popleft()
+        self._pace = self.count - self._marks[0][1]
         self._past = self._weighed(0)
         if self.count >= self._next_merge:
             self._ask_again()
@@ -651,23 +698,38 @@ def group(posts: pa.Table, language: str = "fr", settings: Settings | None = Non
     return Grouped(table, merges, alerts)
 
 
-def copies(texts: Sequence[str | None], likeness: float = COPY, language: str = "fr") -> np.ndarray:
-    """Return, for each text, the row of the text before it that it repeats, or -1.
+def copies(texts: Sequence[str | None], language: str = "fr") -> np.ndarray:
+    """Return, for each text, the row of the nearest text before it that it repeats, or -1.
 
-    A copy has the same words, or nearly (cosine of the weighed words); its time does not matter.
+    Found by the rare words they share, kept if they share a third of all their words.
     """
-    forever = replace(
-        settings_for(language),
-        distance=1 - likeness,
+    settings = Settings(
+        distance=1 - _COPY_LIKENESS,
         decay_hours=float("inf"),
+        capital=1.0,
+        hashtag=1.0,
+        rare=1.0,
+        unknown=1.0,
         window=1 << 40,
     )
-    stream = Stream(language, forever)
     rows = [str(row) for row in range(len(texts))]
-    answers = stream.add(rows, texts, [0.0] * len(texts))
-    return np.array(
-        [int(a.nearest) if a.nearest and a.likeness >= likeness else -1 for a in answers], np.int64
+    answers = Stream(language, settings).add(rows, texts, [0.0] * len(texts))
+    links = np.full(len(texts), -1)
+    for row, answer in enumerate(answers):
+        if answer.nearest is not None:
+            before = int(answer.nearest)
+            if repeats(texts[row] or "", texts[before] or ""):
+                links[row] = before
+    return links
+
+
+def repeats(text: str, before: str) -> bool:
+    """Tell whether two texts share the words that make one the copy of the other."""
+    one, other = (
+        set(_ANY_WORD.findall(plain(Vocabulary.NOT_WORDS.sub(" ", t[: Vocabulary.TEXT]).lower())))
+        for t in (text, before)
     )
+    return len(one & other) >= COPY * max(1, len(one | other))
 
 
 SPREADING = "non vérifié, se propage"
@@ -686,7 +748,7 @@ def describe(
 ) -> pa.Table:
     """Return one row per story of at least `least` posts, without judging whether it is true.
 
-    `posts` has publication_id, histoire_id, publie_at, texte; and, where known, proximite,
+    `posts` has publication_id, histoire_id, publie_at, texte; and, where known, proche_de_id,
     plateforme, departement_code, portee_count, est_officiel (a post of ours). `lexicon` has code
     (`doute`, `dementi`) and motif, a regular expression over text in lower case without accents.
     """
@@ -703,7 +765,12 @@ def describe(
     marks = _marks(bare, lexicon)
     ours = _values(posts, "est_officiel", order, False)
     links = [any(_links_to(text, site) for site in official_sites) for text in texts]
-    nearness = _values(posts, "proximite", order, 0.0)
+    nearest = _values(posts, "proche_de_id", order, None)
+    text_of = dict(zip(_values(posts, "publication_id", order, None), texts, strict=True))
+    copied = [
+        near in text_of and repeats(text, text_of[near])
+        for near, text in zip(nearest, texts, strict=True)
+    ]
     networks = _values(posts, "plateforme", order, None)
     places = _values(posts, "departement_code", order, None)
     reaches = _values(posts, "portee_count", order, 0)
@@ -736,7 +803,7 @@ def describe(
                 "derniere_at": when[-1],
                 "montee_at": rise,
                 "publications_count": count,
-                "copies_count": sum(near >= COPY for near in nearness[inside]),
+                "copies_count": sum(copied[inside]),
                 "vitesse_max_par_heure": int(hour.max()),
                 "doublement_minutes": _doubling(when),
                 "portee_count": sum(reach or 0 for reach in reaches[inside]),
