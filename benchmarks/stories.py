@@ -307,6 +307,9 @@ def main() -> None:
         for name, value in scores(events, _numbers(groups[labelled])).items()
     ]
     told = alerts(posts, stream, arrived)
+    start = time.process_time()
+    ours(posts, language)
+    warm = time.process_time() - start
     at_once = _numbers(story or ("", row) for row, story in enumerate(arrived))
     metrics += [
         Metric(
@@ -315,6 +318,7 @@ def main() -> None:
             "%",
         ),
         Metric("débit", len(posts) / spent, "posts/s/cœur", "≥ 5 000"),
+        Metric("débit, mots déjà lus une fois", len(posts) / warm, "posts/s/cœur"),
         Metric("mémoire ajoutée", memory, "Mio"),
         Metric("alertes", told["alertes"]),
         Metric("alertes pures (≥ 80 % d'un événement)", told["pureté"], "%"),

@@ -15,7 +15,7 @@ import math
 import re
 import unicodedata
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
@@ -40,6 +40,7 @@ HOUR = 3600.0
 NETWORK_WORDS = frozenset({"rt", "via", "amp", "cc", "http", "https", "www", "com"})
 _FLOOR = 10**-7.5  # a word of the language that is rarer counts as this rare
 _UNKNOWN = -math.log(_FLOOR)
+_STEMMED = 1e-7
 _ANY_WORD = re.compile(r"\w\w+")
 _COMMON = math.log(100.0)  # a word of a hundred hardly tells
 WORDS_A_POST = 10.0
@@ -97,8 +98,7 @@ class Vocabulary:
         self.settings = settings
         self.known = _frequencies(language)
         self.stop = _stop_words(language)
-        name = STEMMERS.get(language)
-        self.stem = snowballstemmer.stemmer(name).stemWord if name else str.lower
+        self.language = language
         self.numbers: dict[str, int] = {}
         self.written: list[str] = []  # each word as it was first written
         for name in self._ARRAYS:
@@ -181,7 +181,8 @@ class Vocabulary:
         share = max(self.known.get(common, 0.0), self.known.get(bare, 0.0))
         if digits and len(bare) > 1:
             share /= 10 ** (len(bare) - 1)
-        stem = plain(self.stem(word)) if share and not digits else bare
+        # Stems cost: those of words that nearly nobody writes would join hardly anything.
+        stem = plain(_stem(self.language, word)) if share > _STEMMED and not digits else bare
         number = self.numbers.get(stem)
         rarity = -math.log(max(share, _FLOOR))
         if number is None:
@@ -613,6 +614,17 @@ def _without(vectors: sp.csr_matrix, words: np.ndarray) -> sp.csr_matrix:
 
 
 @lru_cache(maxsize=8)
+def _stemmer(language: str) -> Callable[[str], str]:
+    name = STEMMERS.get(language)
+    return snowballstemmer.stemmer(name).stemWord if name else str
+
+
+@lru_cache(maxsize=1 << 18)
+def _stem(language: str, word: str) -> str:
+    return _stemmer(language)(word)
+
+
+@lru_cache(maxsize=8)
 def _frequencies(language: str) -> dict[str, float]:
     return wordfreq.get_frequency_dict(language) if language in STEMMERS else {}
 
@@ -620,8 +632,9 @@ def _frequencies(language: str) -> dict[str, float]:
 @lru_cache(maxsize=8)
 def _stop_words(language: str) -> frozenset[str]:
     """Return what every text has: words one in a thousand or more, and the networks' own."""
-    common = {word for word, share in _frequencies(language).items() if share >= 1e-3}
-    return frozenset(common | {plain(word) for word in common} | NETWORK_WORDS)
+    common = [word for word, share in _frequencies(language).items() if share >= 1e-3]
+    parts = {part for word in common for part in _ANY_WORD.findall(word)}  # don't: don
+    return frozenset(parts | {plain(part) for part in parts} | NETWORK_WORDS)
 
 
 def plain(word: str) -> str:
