@@ -12,7 +12,7 @@ import duckdb
 import pytest
 from dbt.cli.main import dbtRunner
 
-from dlt_pipelines import catalog, registre
+from dlt_pipelines import catalog, landings, registre
 
 PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
 MARTS = {
@@ -315,7 +315,7 @@ def create_raw(path: Path, received: dict[str, list[dict[str, Any]]]) -> None:
         connection.execute(registre._TABLES)
         for source in catalog.CATALOG.values():
             connection.execute(f"create schema raw_{source.name}")
-            for table, door in catalog._doors(source, catalog.REAL, landed=False).items():
+            for table, door in landings._doors(source, landings.REAL, landed=False).items():
                 kept = [f"{c.name} {types.get(c.data_type, c.data_type)}" for c in door.kept]
                 connection.execute(
                     f"create table raw_{source.name}.{table} ({', '.join(kept)}, _fichier text,"
