@@ -249,3 +249,10 @@ def test_a_file_that_is_something_else_is_refused_in_words(tmp_path):
     path.write_text("a,b\n1,2\n")
     with pytest.raises(ValueError, match="colonne text et event introuvable"):
         benchmark.read(path)
+
+
+def test_the_warehouse_uses_what_the_benchmark_measures():
+    rows = pyarrow.csv.read_csv(LEXICON.with_name("ref_methodes.csv")).to_pylist()
+    assert stories.settings_from(rows) == stories.settings_for("fr")
+    versions = {str(row["version"]) for row in rows if row["methode_id"] == "histoires"}
+    assert versions == {stories.VERSION}

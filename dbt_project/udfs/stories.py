@@ -15,11 +15,11 @@ import math
 import re
 import unicodedata
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -76,6 +76,32 @@ class Settings:
 def settings_for(language: str) -> Settings:
     """Return the settings measured on French events for French, more cautious ones elsewhere."""
     return Settings(distance=0.70) if language == "fr" else Settings()
+
+
+# What `ref_methodes` calls each setting that it holds.
+PARAMETERS = {
+    "distance": "distance",
+    "memoire_heures": "decay_hours",
+    "voisins": "neighbours",
+    "petite_histoire": "small",
+    "fusion_similarite": "merge_similarity",
+    "fusion_heures": "merge_gap_hours",
+    "alerte_publications": "alert_posts",
+    "alerte_minutes": "alert_minutes",
+    "alerte_hasard": "alert_chance",
+    "fenetre_textes": "window",
+}
+
+
+def settings_from(methods: Iterable[Mapping[str, Any]]) -> Settings:
+    """Return the settings that the rows of `ref_methodes` say."""
+    said = {
+        PARAMETERS[row["parametre"]]: row["valeur"]
+        for row in methods
+        if row["methode_id"] == "histoires"
+    }
+    kinds = {name: type(value) for name, value in vars(Settings()).items()}
+    return Settings(**{name: kinds[name](value) for name, value in said.items()})
 
 
 class Vocabulary:
