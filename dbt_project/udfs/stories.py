@@ -503,11 +503,11 @@ class Stream:
         if self.count >= self._next_merge:
             self._ask_again()
             self._merge()
-            self._next_merge = self.count + max(16, min(512, len(self._rows) // 16))
+            self._next_merge = self.count + max(16, len(self._rows) // 16)
         self._past = self._past.T.tocsr()
         self._past_times = np.array(self._last)
         self._pruned = np.flatnonzero(np.diff(self._past.indptr) > self.settings.postings)
-        self._boundary = self.count + max(16, min(256, len(self._rows) // 64))
+        self._boundary = self.count + max(16, len(self._rows) // 64)
 
     def names(self) -> dict[str, str]:
         """Return, for each absorbed story, the story it is part of now."""
