@@ -73,16 +73,11 @@ def read(path: Path) -> list[Post]:
         at = _moment(row.get(found["created_at"])) if found["created_at"] else float("nan")
         if at != at and re.fullmatch(r"\d{15,20}", post):
             at = ((int(post) >> 22) + 1_288_834_974_657) / 1000  # X writes the time in the number
-        text = row.get(found["text"])
-        posts.setdefault(
-            post,
-            Post(
-                post,
-                "" if text is None else str(text),
-                at,
-                "" if event.lower() in NO_EVENT else event,
-            ),
-        )
+        text = "" if row.get(found["text"]) is None else str(row[found["text"]])
+        if post in posts and posts[post].text != text:  # numbers that a spreadsheet rounded
+            post = f"{post}-{number}"
+        kept = "" if event.lower() in NO_EVENT else event
+        posts.setdefault(post, Post(post, text, at, kept))
     known = list(posts.values())
     return sorted(known, key=lambda p: (p.at if p.at == p.at else float("inf"), len(p.id), p.id))
 

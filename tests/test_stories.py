@@ -171,6 +171,9 @@ def test_memory_is_bounded_by_the_window_and_the_vocabulary():
     assert len(stream._by_post) <= 500 + 256
     assert len(stream._stories) <= 500 + 256
     assert len(stream.vocabulary.numbers) <= 3000 + 4 * 256
+    retold = [f"copie-{row}" for row in range(4000)]
+    stream.add(retold, ["un vol à Brest"] * 4000, [300.0] * 4000)
+    assert len(stream._by_post) <= 4 * 500 + 256
     assert stream.add(["z"], ["un vol à Brest"], [200.0])[0].story
 
 

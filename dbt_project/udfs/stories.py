@@ -6,7 +6,8 @@ rarity tells, half in the language at large (wordfreq), half in this stream so f
 hashtags weigh more. Stories whose centres come close are merged, and the older one keeps its name.
 
 Nothing here looks ahead: the answer for a post depends on the posts before it and on nothing else,
-however the stream is cut into calls. Memory is bounded by the window and the vocabulary.
+however the stream is cut into calls. Memory is bounded by the window and the vocabulary; the lists
+of merges and alerts are the caller's to empty.
 Whether a story is true is not said: a text alone does not tell.
 """
 
@@ -493,6 +494,9 @@ class Stream:
             self._by_text = {key: row for row, key in enumerate(self._keys)}
             for story in self._stories:  # numbers have changed: they gather evidence anew
                 story.recent.clear()
+        if len(self._by_post) > 4 * self.settings.window:  # copies that keep a text alive for ever
+            latest = list(self._by_post.items())[-2 * self.settings.window :]
+            self._by_post = dict(latest)
         self.vocabulary.tidy(4 * self.settings.vocabulary)
         self.vocabulary.weigh()
         self._marks.append((self.clock, self.count))
