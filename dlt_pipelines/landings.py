@@ -336,6 +336,8 @@ def _ways_in(
         world = sandbox.world()
         with sandbox.serve(world) as url:
             played = _played(source, past, world, url, report, polite.Session(deadline))
+            # What the sandbox does not play waits for its first real file.
+            played = played or [_Way(SANDBOX)]
             played[-1].refused += real.refused
             yield played
 
