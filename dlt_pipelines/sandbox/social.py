@@ -10,7 +10,7 @@ from math import exp, sqrt
 from pathlib import Path
 from random import Random
 
-from dlt_pipelines.sandbox.story import KINDS, PARIS, Rhythm, departements, planted
+from dlt_pipelines.sandbox.story import KINDS, PARIS, Rhythm, departements, needs, planted
 from dlt_pipelines.sandbox.tables import personal
 
 
@@ -177,6 +177,8 @@ def written(seed: int, size: float, query: str, day: date, network: str) -> tupl
     places = departements()
     near = [place for place in places if any(place.code in e.departements for e in events)]
     rng = Random(f"{seed}/messages/{network}/{subject.name}/{day}")  # noqa: S311
+    asked = Random(f"{seed}/besoins/{network}/{subject.name}/{day}")  # noqa: S311
+    wanted = [need for need in needs(seed) if f"besoin_{need.code}" in words]
     found: list[Post] = []
     for hour, count in enumerate(posts(seed, size, query, day, network)):
         instants = sorted(rng.sample(range(3_600_000), count))
@@ -187,6 +189,12 @@ def written(seed: int, size: float, query: str, day: date, network: str) -> tupl
             where = rng.choice(near if is_felt and near else places)
             text = rng.choice(words["evenement" if is_felt else "courant"])
             text = text.format(ville=rng.choice(where.villes))
+            for need in wanted:
+                if asked.random() < need.share:
+                    here = [place for place in places if place.code in need.departements]
+                    where = asked.choice(places if asked.random() < need.elsewhere else here)
+                    text = asked.choice(words[f"besoin_{need.code}"])
+                    text = text.format(ville=asked.choice(where.villes))
             if rng.random() < 0.02:
                 text += f" {rng.choice(personal(seed))}"
             likes = int(rng.paretovariate(1.2)) - 1
