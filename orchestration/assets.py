@@ -19,7 +19,8 @@ from dagster_dbt.asset_utils import (
 )
 
 from dlt_pipelines import stores
-from dlt_pipelines.catalog import CATALOG, Landing, LandingError, land
+from dlt_pipelines.catalog import CATALOG
+from dlt_pipelines.landings import Landing, LandingError, land
 from orchestration import marks, publication, warehouse
 from orchestration.faults import behind, explain
 from orchestration.site import SiteError, build_site, page_marts

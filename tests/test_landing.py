@@ -15,9 +15,10 @@ import duckdb
 import pytest
 from conftest import REAL_DATA, ROOT, drop_real_files
 
-from dlt_pipelines import catalog, depot, stores
-from dlt_pipelines.catalog import CATALOG, LandingError, land, land_together
+from dlt_pipelines import depot, landings, stores
+from dlt_pipelines.catalog import CATALOG
 from dlt_pipelines.door import Door
+from dlt_pipelines.landings import LandingError, land, land_together
 
 HEADER = (
     "ID expérience;Date de publication;Titre;Description;Ressenti usager;"
@@ -391,7 +392,7 @@ def test_a_held_store_is_said_in_plain_words(data: Path) -> None:
 
 def test_catalog_names_every_table_of_every_source() -> None:
     for source in CATALOG.values():
-        assert set(source.tables) == set(catalog._doors(source, catalog.REAL, landed=False))
+        assert set(source.tables) == set(landings._doors(source, landings.REAL, landed=False))
 
 
 def test_a_page_of_nothing_is_a_normal_case() -> None:

@@ -17,9 +17,10 @@ import duckdb
 import pytest
 import requests
 
-from dlt_pipelines import catalog, sandbox, stores
-from dlt_pipelines.catalog import CATALOG, LandingError, land
+from dlt_pipelines import landings, sandbox, stores
+from dlt_pipelines.catalog import CATALOG
 from dlt_pipelines.door import Tally
+from dlt_pipelines.landings import LandingError, land
 from dlt_pipelines.sandbox import audience
 from dlt_pipelines.sources import matomo, piano
 
@@ -115,7 +116,7 @@ def frozen(data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
 def admitted(source: str, **asked: Any) -> dict[str, tuple[list[dict[str, Any]], Tally]]:
     """Return, for each table of a source asked for fixed days, what its door lets in."""
     described = CATALOG[source]
-    doors = catalog._doors(described, catalog.REAL, landed=False)
+    doors = landings._doors(described, landings.REAL, landed=False)
     resources = described.declare(**asked).resources
     return {
         table: (
