@@ -17,6 +17,11 @@
     cast(date_trunc('month', {{ jour }}) as date)
 {%- endmacro %}
 
+{#- The Monday of its week. -#}
+{% macro semaine(jour) -%}
+    cast(date_trunc('week', {{ jour }}) as date)
+{%- endmacro %}
+
 {#- Some exports write a postcode as a number: `1000`, `38000.0`. -#}
 {% macro code_postal(texte) -%}
     lpad(nullif(regexp_extract({{ texte }}, '^([0-9]{4,5})([.]0+)?$', 1), ''), 5, '0')
@@ -39,3 +44,8 @@
     ) as dites
     where message is not null and {{ arret('message') }}
 {% endmacro %}
+
+{#- A share as people read it: `0.514` is `51`. -#}
+{% macro pourcent(part) -%}
+    cast(cast(round(100 * {{ part }}) as bigint) as varchar)
+{%- endmacro %}
