@@ -17,12 +17,17 @@ from dlt_pipelines import catalog, landings, registre
 
 PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
 MARTS = {
+    "fct_adequation",
     "fct_audience",
     "fct_avis",
+    "fct_besoins",
+    "fct_besoins__couverture",
+    "fct_besoins__departements",
     "fct_comptes",
     "fct_contacts",
     "fct_delinquance",
     "fct_fichiers",
+    "fct_moyens",
     "fct_pre_plaintes",
     "fct_quarantaine",
     "fct_satisfaction",
@@ -33,9 +38,11 @@ MARTS = {
     "fct_signalements__totaux",
     "fct_volumes_sociaux",
     "fct_volumes_sociaux__quotidiens",
+    "ref_besoins",
     "ref_communes",
     "ref_departements",
     "ref_regions",
+    "ref_services",
     "ref_sources",
     "ref_structures",
 }

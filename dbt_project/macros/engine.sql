@@ -46,3 +46,7 @@
 {% macro plus_jours(jour, nombre) -%}
     cast({{ jour }} + interval '1 day' * ({{ nombre }}) as date)
 {%- endmacro %}
+
+{% macro sans_accents(texte) -%}
+    strip_accents(lower({{ texte }}))
+{%- endmacro %}

@@ -62,6 +62,8 @@ PEOPLE = _words(
 TO_PERSONS = _words(
     "dit parle demande repondu donne remis envoye ecrit telephone grace merci bravo confie"
 )
+# Communes that nobody means: a service of the State, a word that opens sentences.
+NEVER = _words("thesee aucun")
 # Départements whose name is a river, a sea, a point of the compass or a common word: the article
 # alone says nothing (« la Loire déborde », « le nord de la ville »).
 AMBIGUOUS = _words(
@@ -224,7 +226,7 @@ class Gazetteer:
                     name, end = node[""], ahead + 1
                 ahead += 1
                 node = node.get(folded[ahead]) if ahead < count else None
-            if name is None:
+            if name is None or token in NEVER:
                 place += 1
                 continue
             if lowered is None:
@@ -250,7 +252,7 @@ class Gazetteer:
                 return None
             near = tokens[at + 1 : at + 2] if len(code) == 5 else tokens[at + 2 : at + 3]
             is_told = before in ("postal", "(", ",") or (near and near[0][:1].isupper())
-            return Mention(frozenset({where}), 0.9 if is_told else 0.62, postcode)
+            return Mention(frozenset({where}), 0.9 if is_told else 0.5, postcode)
         if len(code) == 1 and before in BEFORE_CODES:
             code = f"0{code}"
         if code not in self._codes or after in COUNTED or after == "/" or before == "/":
@@ -340,6 +342,9 @@ class Gazetteer:
             follows = tokens[end]
             if follows[:1].isupper() and follows[1:2].islower() and after not in COUNTED:
                 confidence = min(confidence, 0.4)
+        if name.is_single and own and len(own[0]) > 1 and own[0].isupper() and not lowered:
+            # An acronym, as likely as a town.
+            confidence = min(confidence, 0.7 if is_unit or is_place else 0.4)
         return Mention(codes, confidence, words) if confidence > 0 else None
 
     @staticmethod

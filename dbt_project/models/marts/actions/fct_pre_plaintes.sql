@@ -22,4 +22,4 @@ select
     declarations.origine
 from declarations
 left join departements
-    on declarations.departement_code = departements.departement_code
+    on {{ code_departement('declarations.departement_code') }} = departements.departement_code

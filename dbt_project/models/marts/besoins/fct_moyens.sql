@@ -51,7 +51,7 @@ recus as (
         min(moyens.origine) as origine
     from moyens
     left join departements
-        on moyens.departement_code = departements.departement_code
+        on {{ code_departement('moyens.departement_code') }} = departements.departement_code
     group by departements.departement_code, moyens.grain, moyens.debut_le
 ),
 
