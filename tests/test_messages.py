@@ -50,6 +50,26 @@ WRONG = {
         "perceval,besoin_inconnu",
         "« besoin_inconnu » (besoin_code) n'est pas un besoin_code de taxo_besoins.csv.",
     ),
+    "a reason tied to an unknown need": (
+        "map_ma_gendarmerie__besoins",
+        "Victime,Motif inventé,besoin_inconnu",
+        "« besoin_inconnu » (besoin_code) n'est pas un besoin_code de taxo_besoins.csv.",
+    ),
+    "a threat that nobody knows": (
+        "map_menaces__besoins",
+        "perceval,menace_inconnue,fraude_carte",
+        "« menace_inconnue » (menace) n'est pas un menace de taxo_menaces.csv.",
+    ),
+    "a page of an unknown service": (
+        "map_pages__services",
+        "piano,%site%,%page%,service_inconnu",
+        "« service_inconnu » (service_code) n'est pas un service_code de ref_services_offerts.csv.",
+    ),
+    "a source that measures something else": (
+        "map_sources__services",
+        "perceval,opinion,%,perceval",
+        "« opinion » (objet) n'est pas l'un de : usage, satisfaction.",
+    ),
     "an unknown service": (
         "map_services__besoins",
         "service_inconnu,fraude_carte",
@@ -89,7 +109,7 @@ def build(folder: Path, lines: list[tuple[str, str]]) -> tuple[str, str, list[in
     for part in ("dbt_project.yml", "profiles.yml", "tests/assert_vocabularies_agree.sql"):
         (project / part).parent.mkdir(exist_ok=True)
         shutil.copy(PROJECT / part, project / part)
-    seeds = sorted({seed for seed, _, _ in WRONG.values()} | {"ref_methodes"})
+    seeds = sorted({seed for seed, _, _ in WRONG.values()} | {"ref_methodes", "taxo_menaces"})
     (project / "models").mkdir()
     (project / "models" / "suite.sql").write_text(
         "".join(f"-- depends_on: {{{{ ref('{seed}') }}}}\n" for seed in seeds) + "select 1 as un"

@@ -391,6 +391,7 @@ def test_what_a_source_gets_wrong_is_warned_and_blocks_nothing(built: dict[str, 
     assert set(built.values()) == {"success", "pass", "warn"}
     warned = sorted(name for name, status in built.items() if status == "warn")
     assert [name.split("_departement_code")[0] for name in warned] == [
+        "assert_every_demand_has_a_need",
         "assert_every_reason_is_classed",
         "assert_sources_agree_across_grains",
         "relationships_stg_perceval__signalements_departements",

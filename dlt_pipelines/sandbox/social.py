@@ -10,7 +10,15 @@ from math import exp, sqrt
 from pathlib import Path
 from random import Random
 
-from dlt_pipelines.sandbox.story import KINDS, PARIS, Rhythm, departements, needs, planted
+from dlt_pipelines.sandbox.story import (
+    KINDS,
+    PARIS,
+    Departement,
+    Rhythm,
+    departements,
+    needs,
+    planted,
+)
 from dlt_pipelines.sandbox.tables import personal
 
 
@@ -186,7 +194,7 @@ def written(seed: int, size: float, query: str, day: date, network: str) -> tupl
             at = begin + timedelta(hours=hour, milliseconds=instant)
             lifted = max((event.lift(at, 1.0) for event in events), default=1.0)
             is_felt = rng.random() > 1 / max(1.0, lifted)
-            where = rng.choice(near if is_felt and near else places)
+            where = _somewhere(rng, near if is_felt and near else places)
             text = rng.choice(words["evenement" if is_felt else "courant"])
             text = text.format(ville=rng.choice(where.villes))
             for need in wanted:
@@ -211,6 +219,12 @@ def written(seed: int, size: float, query: str, day: date, network: str) -> tupl
                 )
             )
     return tuple(found)
+
+
+def _somewhere(rng: Random, places: Sequence[Departement]) -> Departement:
+    """Return one of `places`: people post where people live."""
+    [place] = rng.choices(places, [place.population for place in places])
+    return place
 
 
 def between(
