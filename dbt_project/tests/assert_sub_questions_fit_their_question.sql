@@ -1,6 +1,6 @@
 -- Who sought help from the administration is asked whether it was reached; who reached it, how good
 -- it was. The source may disagree with itself: it is warned, and blocks nothing.
-{{ config(severity='warn', meta={'dagster': {'ref': {'name': 'fct_satisfaction'}}}) }}
+{{ config(severity='warn') }}
 
 with reponses as (
     select * from {{ ref('stg_jedonnemonavis__reponses') }}
