@@ -1,0 +1,1 @@
+"""Pure functions of the warehouse: what SQL cannot say, vectorised and without I/O."""
