@@ -44,6 +44,7 @@ class System:
     of: Ints
     child: Ints
     rows: Mapping[str, Ints]  # table -> cell of each row
+    presumed: Ints  # cells, published or not, that the world may know
 
     @property
     def is_printed(self) -> Flags:
@@ -81,6 +82,7 @@ class _Builder:
         self.of: list[Ints] = []
         self.child: list[Ints] = []
         self.rows: dict[str, Ints] = {}
+        self.presumed: list[Ints] = []
         self.cells = 0
         self.equations = 0
 
@@ -109,6 +111,8 @@ class _Builder:
         for table in tables:
             own = frozenset(table.keys)
             self.rows[table.name] = cells[table.name, own][sums[table.name, own][2]]
+            if table.presumed:
+                self.presumed.append(cells[table.name, own - {table.presumed}])
             for fine, coarse in _covers([m for m in margins if m <= own]):
                 to_fine, to_coarse = sums[table.name, fine][2], sums[table.name, coarse][2]
                 _, first = np.unique(to_fine, return_index=True)
@@ -125,7 +129,15 @@ class _Builder:
             return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
         parent, of, child = _distinct(joined(self.parent), joined(self.of), joined(self.child))
-        return System(joined(self.values), joined(self.order), parent, of, child, self.rows)
+        return System(
+            joined(self.values),
+            joined(self.order),
+            parent,
+            of,
+            child,
+            self.rows,
+            joined(self.presumed),
+        )
 
 
 def _coded(
@@ -309,7 +321,7 @@ def bounds(of: System, seen: Ints, least: Floats) -> tuple[Floats, Floats]:
     high = np.where(unknown, np.inf, seen).astype(np.float64)
     component, crossed = _components(of, unknown)
     low, high = _passed_along(of, low, high)
-    for number in np.flatnonzero(crossed):
+    for number in np.flatnonzero(crossed) if (low <= high).all() else ():
         _programmed(of, (component == number) & unknown, seen, low, high)
     return low, high
 
@@ -333,7 +345,8 @@ def _passed_along(of: System, low: Floats, high: Floats) -> tuple[Floats, Floats
         np.minimum.at(high, of.parent, np.where(endless > 0, np.inf, most))
         np.maximum.at(low, of.child, floor)
         np.minimum.at(high, of.child, ceiling)
-        if (low == before[0]).all() and (high == before[1]).all():
+        settled = (low == before[0]).all() and (high == before[1]).all()
+        if settled or (low > high).any():  # or what is seen contradicts itself
             break
     return low, high
 
@@ -357,7 +370,7 @@ def _components(of: System, among: Flags) -> tuple[Ints, Flags]:
 
 def _programmed(of: System, inside: Flags, seen: Ints, low: Floats, high: Floats) -> None:
     from scipy.optimize import linprog  # type: ignore[import-untyped]
-    from scipy.sparse import coo_matrix  # type: ignore[import-untyped]
+    from scipy.sparse import coo_matrix
 
     cells = np.flatnonzero(inside)
     column = np.full(len(seen), -1, np.int64)
@@ -454,11 +467,14 @@ def _is_safe_after(
             [child, child + size, child + 2 * size, np.arange(size), np.arange(size) + 2 * size]
         ),
         {},
+        np.zeros(0, np.int64),
     )
     seen = np.concatenate([then, now, gap])
     was_hidden = printed[cells] & (then == HIDDEN)
     least = np.concatenate([was_hidden, np.ones(size), np.zeros(size)]).astype(np.float64)
     low, high = bounds(both, seen, least)
+    if (low > high).any():
+        return False
     tight = (high < threshold) | (high - low < threshold)
     counted = np.concatenate([was_hidden, now == HIDDEN, np.zeros(size, bool)])
     came = np.concatenate([np.zeros(2 * size, bool), gap == HIDDEN])
