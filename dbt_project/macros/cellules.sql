@@ -8,7 +8,7 @@
     {%- endif %}
 {%- endmacro %}
 
-{#- A period that still goes on would tell each day how many came: `unite` is month or year. -#}
+{#- A period that still goes on would tell each day how many came: `unite` is month, quarter or year. -#}
 {% macro est_close(debut_le, unite='month') -%}
     {{ debut_le }} < date_trunc('{{ unite }}', {{ aujourd_hui() }})
 {%- endmacro %}

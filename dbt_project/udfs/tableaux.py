@@ -124,7 +124,7 @@ def retained(
     }
     for tableau, exact in zip(tableaux, exacts, strict=True):
         cells = of.rows[tableau.name]
-        for row in np.flatnonzero(told[cells] != exact.counts):
+        for row in np.flatnonzero(told[cells] != exact.counts).tolist():
             count = int(told[cells[row]])
             columns["tableau"].append(tableau.tableau)
             columns["mesure"].append(tableau.mesure)
@@ -165,6 +165,10 @@ def audit(
         small = int(((shown.counts > 0) & (shown.counts < threshold)).sum())
         if small:
             found.append(Leak(tableau.mart, tableau.mesure, small, "sous le seuil"))
+        told = {name for name, n in zip(shown.names, shown.counts, strict=True) if n != HIDDEN}
+        strange = len(told - set(exact.names))
+        if strange:
+            found.append(Leak(tableau.mart, tableau.mesure, strange, "sans compte exact"))
         row = _seen(exact, shown)
         printed.append(row)
         cells = of.rows[tableau.name]
@@ -177,9 +181,9 @@ def audit(
     low, high = suppression.bounds(of, np.where(known, of.values, HIDDEN), least.astype(np.float64))
     leaking = ~known & ~is_held & ((high < threshold) | (high - low < threshold))
     for tableau, row in zip(tableaux, printed, strict=True):
-        told = int((leaking[of.rows[tableau.name]] & (row == HIDDEN)).sum())
-        if told:
-            found.append(Leak(tableau.mart, tableau.mesure, told, "déductible(s) des autres"))
+        deduced = int((leaking[of.rows[tableau.name]] & (row == HIDDEN)).sum())
+        if deduced:
+            found.append(Leak(tableau.mart, tableau.mesure, deduced, "déductible(s) des autres"))
     return found
 
 

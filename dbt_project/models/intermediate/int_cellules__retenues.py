@@ -15,7 +15,7 @@ def model(dbt, session):
         "int_contacts__mensuels": dbt.ref("int_contacts__mensuels"),
         "int_contacts__quotidiens": dbt.ref("int_contacts__quotidiens"),
         "int_pre_plaintes__mensuelles": dbt.ref("int_pre_plaintes__mensuelles"),
-        "int_satisfaction__mensuelle": dbt.ref("int_satisfaction__mensuelle"),
+        "int_satisfaction__trimestrielle": dbt.ref("int_satisfaction__trimestrielle"),
         "int_signalements__ages": dbt.ref("int_signalements__ages"),
         "int_signalements__mensuels": dbt.ref("int_signalements__mensuels"),
         "int_signalements__quotidiens": dbt.ref("int_signalements__quotidiens"),

@@ -1,10 +1,10 @@
--- Day by day what its source publishes answer by answer, by month what it keeps to itself.
+-- Day by day what its source publishes answer by answer, by quarter what it keeps to itself.
 with publiques as (
     select * from {{ ref('int_satisfaction__unioned') }}
     where source != 'jedonnemonavis'
 ),
 
-mensuelles as (
+trimestrielles as (
     select * from {{ ref('int_satisfaction__publies') }}
 )
 
@@ -34,4 +34,4 @@ select
     avis_count,
     is_masque,
     origine
-from mensuelles
+from trimestrielles
