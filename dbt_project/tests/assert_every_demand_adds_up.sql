@@ -4,56 +4,43 @@
 with totaux as (
     select
         'messages, couverture' as objet,
-        (select count(*) from {{ ref('int_messages__unioned') }}) as recu,
+        (
+            select count(*)
+            from {{ ref('int_messages__unioned') }}
+            where source != 'jedonnemonavis'
+        ) as recu,
         (
             select sum(messages_count + hors_perimetre_count)
             from {{ ref('fct_besoins__couverture') }}
-            where famille in ('avis', 'reseaux')
+            where grain = 'semaine'
         ) as publie
     union all
     select
         'contacts, couverture' as objet,
-        (select sum(contacts_count) from {{ ref('fct_contacts') }}) as recu,
+        (select sum(contacts_count) from {{ ref('int_contacts__publies') }}) as recu,
         (
             select sum(messages_count)
             from {{ ref('fct_besoins__couverture') }}
             where famille = 'contacts'
         ) as publie
     union all
+    -- They speak of one need each.
     select
-        'signalements, couverture' as objet,
-        (select sum(signalements_count) from {{ ref('fct_signalements') }}) as recu,
+        'couverture et besoins' as objet,
         (
             select sum(messages_count)
             from {{ ref('fct_besoins__couverture') }}
-            where famille = 'signalements'
-        ) as publie
-    {% for famille, mart, mesure in [
-        ('contacts', 'fct_contacts', 'contacts_count'),
-        ('signalements', 'fct_signalements', 'signalements_count'),
-    ] %}
-        -- They speak of one need each.
-        union all
-        select
-            '{{ famille }}, besoins' as objet,
-            (select sum({{ mesure }}) from {{ ref(mart) }}) as recu,
-            (
-                select sum(messages_count)
-                from {{ ref('fct_besoins') }}
-                where famille = '{{ famille }}'
-            ) as publie
-    {% endfor %}
+            where grain = 'mois'
+        ) as recu,
+        (select sum(messages_count) from {{ ref('fct_besoins') }} where grain = 'mois') as publie
     union all
     select
         'besoins par jour et par semaine' as objet,
         (
-            select sum(messages_count + coalesce(negatifs_count, 0))
+            select sum(messages_count) + sum(negatifs_count)
             from {{ ref('int_demandes__unioned') }}
         ) as recu,
-        (
-            select sum(messages_count + coalesce(negatifs_count, 0))
-            from {{ ref('fct_besoins') }}
-        ) as publie
+        (select sum(messages_count) + sum(negatifs_count) from {{ ref('fct_besoins') }}) as publie
     union all
     select
         'besoins par jour et par departement' as objet,
@@ -62,12 +49,12 @@ with totaux as (
             from {{ ref('int_demandes__unioned') }} as demandes
             inner join {{ ref('int_periodes__glissantes') }} as periodes
                 on demandes.jour between periodes.debut_le and periodes.fin_le
-            where demandes.famille != 'signalements' and demandes.besoin_code != 'indetermine'
+            where demandes.besoin_code != 'indetermine'
         ) as recu,
         (
             select sum(messages_count)
             from {{ ref('fct_besoins__departements') }}
-            where famille not in ('signalements', 'toutes')
+            where famille != 'toutes'
         ) as publie
     union all
     select

@@ -1,12 +1,12 @@
 -- A reason or a threat that nobody tied to a need is counted as such; somebody should add it.
-{{ config(severity='warn', meta={'dagster': {'ref': {'name': 'fct_besoins'}}}) }}
+{{ config(severity='warn', meta={'dagster': {'ref': {'name': 'int_contacts__unioned'}}}) }}
 
 select
     'map_ma_gendarmerie__besoins' as referentiel,
     contacts.motif_parent as famille,
     contacts.motif as valeur,
     sum(contacts.contacts_count) as demandes_count
-from {{ ref('fct_contacts') }} as contacts
+from {{ ref('int_contacts__unioned') }} as contacts
 left join {{ ref('map_ma_gendarmerie__besoins') }} as motifs
     on
         lower(contacts.motif_parent) = lower(motifs.motif_parent)
@@ -19,7 +19,7 @@ select
     signalements.source as famille,
     signalements.menace as valeur,
     sum(signalements.signalements_count) as demandes_count
-from {{ ref('fct_signalements') }} as signalements
+from {{ ref('int_signalements__unioned') }} as signalements
 left join {{ ref('map_menaces__besoins') }} as menaces
     on
         signalements.source = menaces.source

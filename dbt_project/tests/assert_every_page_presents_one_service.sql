@@ -1,5 +1,5 @@
 -- Its views would count twice.
-{{ config(meta={'dagster': {'ref': {'name': 'fct_adequation'}}}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'fct_audience'}}}) }}
 
 select
     audience.source,

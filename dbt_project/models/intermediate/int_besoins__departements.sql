@@ -32,6 +32,7 @@ situees as (
         mensuelles.besoin_code,
         mensuelles.departement_code,
         {{ mesures | join(', ') }},
+        mensuelles.is_masque,
         mensuelles.origine
     from periodes
     inner join mensuelles
@@ -45,6 +46,7 @@ situees as (
         mensuelles.besoin_code,
         mensuelles.departement_code,
         {{ mesures | join(', ') }},
+        mensuelles.is_masque,
         mensuelles.origine
     from periodes
     inner join mensuelles
@@ -83,8 +85,9 @@ comptes as (
         besoin_code,
         departement_code,
         {% for mesure in mesures %}
-            cast(sum({{ mesure }}) as bigint) as {{ mesure }}{% if not loop.last %},{% endif %}
+            cast(sum({{ mesure }}) as bigint) as {{ mesure }},
         {% endfor %}
+        bool_or(is_masque) as is_masque
     from situees
     group by periode_rang, famille, besoin_code, departement_code
 ),
@@ -94,12 +97,15 @@ completes as (
         exprimes.*,
         lieux.departement_code,
         lieux.population_count,
-        coalesce(comptes.messages_count, 0) as messages_count,
+        -- No cell is no message; a cell without a count is a hidden one.
+        case when comptes.periode_rang is null then 0 else comptes.messages_count end
+            as messages_count,
         comptes.positifs_count,
         comptes.neutres_count,
         comptes.negatifs_count,
         comptes.positifs_count + comptes.neutres_count + comptes.negatifs_count
-            as tonalites_count
+            as tonalites_count,
+        coalesce(comptes.is_masque, false) as is_masque
     from exprimes
     cross join lieux
     left join comptes
@@ -110,11 +116,11 @@ completes as (
             and coalesce(lieux.departement_code, '') = coalesce(comptes.departement_code, '')
 ),
 
--- What cannot be placed has no rate, and weighs on none.
+-- What cannot be placed, or told, has no rate, and weighs on none.
 exposes as (
     select
         *,
-        population_count / 100000.0 as exposition,
+        case when messages_count is not null then population_count / 100000.0 end as exposition,
         case when departement_code is not null then tonalites_count end as tonalites_situees_count
     from completes
 ),
@@ -153,6 +159,7 @@ select
     parts.positifs_count,
     parts.neutres_count,
     parts.negatifs_count,
+    parts.is_masque,
     parts.population_count,
     parts.taux as taux_pour_100000,
     {{ byar_bas('parts.messages_count', 'seuils.z_intervalle') }} / parts.exposition as taux_bas,

@@ -1,18 +1,13 @@
 {% set tonalites = ['positif', 'neutre', 'negatif'] %}
 
 -- What is said, asked and reported, in the one language of needs. A message that names two needs
--- is a demand of each.
+-- is a demand of each. What counts persons comes by month and protected: a null is a hidden count.
 with messages as (
-    select * from {{ ref('int_messages__suivis') }}
-    where is_perimetre_gendarmerie
-),
-
-besoins as (
-    select * from {{ ref('int_messages__besoins') }}
+    select * from {{ ref('int_messages__demandes') }}
 ),
 
 contacts as (
-    select * from {{ ref('int_contacts__unioned') }}
+    select * from {{ ref('int_contacts__publies') }}
 ),
 
 motifs as (
@@ -20,7 +15,43 @@ motifs as (
 ),
 
 signalements as (
-    select * from {{ ref('int_signalements__unioned') }}
+    select
+        source,
+        menace,
+        mois,
+        departement_code,
+        signalements_count,
+        is_masque,
+        origine
+    from {{ ref('int_signalements__publies') }}
+),
+
+releves as (
+    select * from {{ ref('int_signalements__releves_publies') }}
+),
+
+-- Two grains of one service are the same reports, and its days are among the reports by month.
+services_quotidiens as (
+    select distinct service
+    from releves
+    where grain = 'jour'
+),
+
+signales as (
+    select * from signalements
+    union all
+    select
+        releves.source,
+        releves.menace,
+        releves.debut_le as mois,
+        releves.departement_code,
+        releves.signalements_count,
+        releves.is_masque,
+        releves.origine
+    from releves
+    left join services_quotidiens
+        on releves.service = services_quotidiens.service
+    where releves.grain = 'mois' and services_quotidiens.service is null
 ),
 
 menaces as (
@@ -29,29 +60,28 @@ menaces as (
 
 demandes as (
     select
-        messages.source,
-        messages.famille,
-        messages.jour,
-        messages.departement_code,
-        messages.geo_precision,
-        besoins.besoin_code,
+        source,
+        famille,
+        'jour' as grain,
+        jour,
+        departement_code,
+        geo_precision,
+        besoin_code,
         1 as messages_count,
         {% for tonalite in tonalites %}
-            case when messages.tonalite = '{{ tonalite }}' then 1 else 0 end
-                as {{ tonalite }}s_count,
+            case when tonalite = '{{ tonalite }}' then 1 else 0 end as {{ tonalite }}s_count,
         {% endfor %}
-        case when messages.is_repondu is null then 0 else 1 end as repondables_count,
-        case when messages.is_repondu then 0 when not messages.is_repondu then 1 else 0 end
-            as sans_reponse_count,
-        messages.origine
+        case when is_repondu is null then 0 else 1 end as repondables_count,
+        case when is_repondu then 0 when not is_repondu then 1 else 0 end as sans_reponse_count,
+        false as is_masque,
+        origine
     from messages
-    inner join besoins
-        on messages.message_id = besoins.message_id
     union all
     select
         contacts.source,
         'contacts' as famille,
-        {{ jour_paris('contacts.heure_at') }} as jour,
+        'mois' as grain,
+        contacts.mois as jour,
         null as departement_code,
         'inconnu' as geo_precision,
         coalesce(motifs.besoin_code, 'indetermine') as besoin_code,
@@ -61,6 +91,7 @@ demandes as (
         {% endfor %}
         0 as repondables_count,
         0 as sans_reponse_count,
+        contacts.is_masque,
         contacts.origine
     from contacts
     left join motifs
@@ -69,30 +100,33 @@ demandes as (
             and lower(contacts.motif) = lower(motifs.motif)
     union all
     select
-        signalements.source,
+        signales.source,
         'signalements' as famille,
-        signalements.jour,
-        signalements.departement_code,
-        case when signalements.departement_code is null then 'inconnu' else 'source' end
+        'mois' as grain,
+        signales.mois as jour,
+        signales.departement_code,
+        case when signales.departement_code is null then 'inconnu' else 'source' end
             as geo_precision,
         coalesce(menaces.besoin_code, 'indetermine') as besoin_code,
-        signalements.signalements_count as messages_count,
+        signales.signalements_count as messages_count,
         {% for tonalite in tonalites %}
             null as {{ tonalite }}s_count,
         {% endfor %}
         0 as repondables_count,
         0 as sans_reponse_count,
-        signalements.origine
-    from signalements
+        signales.is_masque,
+        signales.origine
+    from signales
     left join menaces
         on
-            signalements.source = menaces.source
-            and signalements.menace = menaces.menace
+            signales.source = menaces.source
+            and signales.menace = menaces.menace
 )
 
 select
     source,
     famille,
+    grain,
     jour,
     departement_code,
     geo_precision,
@@ -103,6 +137,7 @@ select
     {% endfor %}
     cast(sum(repondables_count) as bigint) as repondables_count,
     cast(sum(sans_reponse_count) as bigint) as sans_reponse_count,
+    bool_or(is_masque) as is_masque,
     origine
 from demandes
-group by source, famille, jour, departement_code, geo_precision, besoin_code, origine
+group by source, famille, grain, jour, departement_code, geo_precision, besoin_code, origine

@@ -1,6 +1,8 @@
--- Each message once, with what is read in it and whether somebody answered.
+-- Each message once, with what is read in it and whether somebody answered. What people wrote on
+-- Je donne mon avis is not public: it would count persons in cells that are too small.
 with messages as (
     select * from {{ ref('int_messages__unioned') }}
+    where source != 'jedonnemonavis'
 ),
 
 qualifies as (

@@ -2,7 +2,9 @@
 with jours as (
     select
         min(jour) as premier_jour,
-        max(jour) as dernier_jour
+        max(
+            case grain when 'jour' then jour else {{ plus_jours(plus_mois('jour', 1), -1) }} end
+        ) as dernier_jour
     from {{ ref('int_demandes__unioned') }}
 ),
 

@@ -18,32 +18,52 @@ sources as (
     select * from {{ ref('map_sources__services') }}
 ),
 
-satisfaction as (
-    select * from {{ ref('int_satisfaction__unioned') }}
+ouvertes as (
+    select * from {{ ref('int_satisfaction__ouvertes') }}
+    where question = 'ressenti'
+),
+
+-- By quarter: the one that begins in a period is of it.
+trimestrielles as (
+    select * from {{ ref('int_satisfaction__publies') }}
     where question = 'ressenti'
 ),
 
 signalements as (
-    select * from {{ ref('int_signalements__unioned') }}
+    select * from {{ ref('int_signalements__publies') }}
     where source != 'signalements_agreges'
 ),
 
 releves as (
-    select * from {{ ref('int_signalements__releves') }}
-    where signalements_count is not null
+    select * from {{ ref('int_signalements__releves_publies') }}
 ),
 
 contacts as (
-    select * from {{ ref('int_contacts__unioned') }}
+    select * from {{ ref('int_contacts__publies') }}
 ),
 
 declarations as (
+    select * from {{ ref('int_pre_plaintes__publiees') }}
+),
+
+satisfaction as (
     select
-        'pre_plainte' as source,
-        {{ jour_paris('debut_at') }} as jour,
-        fin_at,
+        source,
+        service_label,
+        reponse,
+        jour,
+        avis_count,
         origine
-    from {{ ref('stg_pre_plainte__declarations') }}
+    from ouvertes
+    union all
+    select
+        source,
+        service_label,
+        reponse,
+        mois as jour,
+        avis_count,
+        origine
+    from trimestrielles
 ),
 
 -- Two grains of one service are the same reports.
@@ -54,16 +74,18 @@ services_quotidiens as (
 ),
 
 recues as (
-    select
-        'usage' as objet,
-        source,
-        source as libelle,
-        jour,
-        'usages' as mesure,
-        signalements_count as valeur,
-        origine
-    from signalements
-    union all
+    {% for source, mesure in [('signalements', 'signalements_count'), ('contacts', 'contacts_count')] %}
+        select
+            'usage' as objet,
+            source,
+            source as libelle,
+            mois as jour,
+            'usages' as mesure,
+            {{ mesure }} as valeur,
+            origine
+        from {{ source }}
+        union all
+    {% endfor %}
     select
         'usage' as objet,
         releves.source,
@@ -83,19 +105,9 @@ recues as (
         'usage' as objet,
         source,
         source as libelle,
-        {{ jour_paris('heure_at') }} as jour,
-        'usages' as mesure,
-        contacts_count as valeur,
-        origine
-    from contacts
-    union all
-    select
-        'usage' as objet,
-        source,
-        source as libelle,
-        jour,
+        mois as jour,
         'commences' as mesure,
-        1 as valeur,
+        declarations_count as valeur,
         origine
     from declarations
     union all
@@ -103,9 +115,9 @@ recues as (
         'usage' as objet,
         source,
         source as libelle,
-        jour,
+        mois as jour,
         'aboutis' as mesure,
-        case when fin_at is null then 0 else 1 end as valeur,
+        case when is_terminee then declarations_count else 0 end as valeur,
         origine
     from declarations
     union all

@@ -1,11 +1,15 @@
 with demandes as (
-    select * from {{ ref('int_demandes__unioned') }}
+    select
+        *,
+        case grain when 'jour' then {{ semaine('jour') }} else jour end as debut_le
+    from {{ ref('int_demandes__unioned') }}
 )
 
 select
     besoin_code,
     departement_code,
-    {{ semaine('jour') }} as semaine_le,
+    case grain when 'jour' then 'semaine' else grain end as grain,
+    debut_le,
     famille,
     cast(sum(messages_count) as bigint) as messages_count,
     cast(sum(positifs_count) as bigint) as positifs_count,
@@ -13,7 +17,8 @@ select
     cast(sum(negatifs_count) as bigint) as negatifs_count,
     cast(sum(repondables_count) as bigint) as repondables_count,
     cast(sum(sans_reponse_count) as bigint) as sans_reponse_count,
+    bool_or(is_masque) as is_masque,
     -- One invented row among others, and the figure is invented.
     min(origine) as origine
 from demandes
-group by besoin_code, departement_code, {{ semaine('jour') }}, famille
+group by besoin_code, departement_code, grain, debut_le, famille

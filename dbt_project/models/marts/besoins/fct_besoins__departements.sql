@@ -13,6 +13,7 @@ select
     positifs_count,
     neutres_count,
     negatifs_count,
+    is_masque,
     population_count,
     taux_pour_100000,
     taux_bas,

@@ -73,7 +73,8 @@ demandes as (
         messages.departement_code,
         1 as messages_count,
         case when messages.tonalite = 'negatif' then 1 else 0 end as negatifs_count,
-        0 as signalements_count,
+        null as signalements_count,
+        false as is_masque,
         messages.jour as dernier_jour,
         messages.origine
     from periodes
@@ -89,7 +90,8 @@ demandes as (
         0 as messages_count,
         0 as negatifs_count,
         signalements.messages_count as signalements_count,
-        signalements.mois as dernier_jour,
+        signalements.is_masque,
+        {{ plus_jours(plus_mois('signalements.mois', 1), -1) }} as dernier_jour,
         signalements.origine
     from periodes
     inner join signalements
@@ -114,7 +116,12 @@ comptes as (
         departement_code,
         cast(sum(messages_count) as bigint) as messages_count,
         cast(sum(negatifs_count) as bigint) as negatifs_count,
-        cast(sum(signalements_count) as bigint) as signalements_count,
+        -- All hidden is not none.
+        case
+            when bool_or(is_masque) then cast(sum(signalements_count) as bigint)
+            else coalesce(cast(sum(signalements_count) as bigint), 0)
+        end as signalements_count,
+        bool_or(is_masque) as is_masque,
         min(origine) as origine
     from demandes
     group by grain, debut_le, departement_code
@@ -148,9 +155,13 @@ croises as (
         populations.population_zone_count,
         coalesce(comptes.messages_count, 0) as messages_count,
         coalesce(comptes.negatifs_count, 0) as negatifs_count,
-        coalesce(comptes.signalements_count, 0) as signalements_count,
-        coalesce(comptes.messages_count + comptes.signalements_count, 0) as demandes_count,
-        populations.population_count / 100000.0 as exposition,
+        case when comptes.grain is null then 0 else comptes.signalements_count end
+            as signalements_count,
+        coalesce(comptes.messages_count, 0)
+        + case when comptes.grain is null then 0 else comptes.signalements_count end
+            as demandes_count,
+        coalesce(comptes.is_masque, false) as is_masque,
+        populations.population_count / 100000.0 as habitants,
         cast(recus.effectif_count as double) as agents,
         case
             when 'bac_a_sable' in (recus.origine, comptes.origine) then 'bac_a_sable'
@@ -180,7 +191,9 @@ croises as (
 situes as (
     select
         *,
-        case when departement_code is not null then agents end as agents_situes
+        case when demandes_count is not null then habitants end as exposition,
+        case when departement_code is not null and demandes_count is not null then agents end
+            as agents_situes
     from croises
 ),
 
@@ -210,6 +223,7 @@ select
     par_agent.signalements_count,
     par_agent.negatifs_count,
     par_agent.demandes_count,
+    par_agent.is_masque,
     par_agent.taux as demandes_pour_100000,
     {{ byar_bas('par_agent.demandes_count', 'seuils.z_intervalle') }} / par_agent.exposition
         as demandes_pour_100000_bas,
@@ -223,7 +237,7 @@ select
         as demandes_par_agent_haut,
     case when par_agent.agents_situes > 0 then par_agent.charge_lisse end
         as demandes_par_agent_lisse,
-    1.0 * par_agent.agents / par_agent.exposition as effectif_pour_100000,
+    1.0 * par_agent.agents / par_agent.habitants as effectif_pour_100000,
     par_agent.budget_eur / nullif(par_agent.population_count, 0) as budget_par_habitant_eur,
     par_agent.origine
 from par_agent
