@@ -32,7 +32,11 @@ with totaux as (
             from {{ ref('fct_besoins__couverture') }}
             where grain = 'mois'
         ) as recu,
-        (select sum(messages_count) from {{ ref('fct_besoins') }} where grain = 'mois') as publie
+        (
+            select sum(messages_count)
+            from {{ ref('fct_besoins') }}
+            where grain = 'mois'
+        ) as publie
     union all
     select
         'besoins par jour et par semaine' as objet,

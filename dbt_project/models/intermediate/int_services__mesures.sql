@@ -74,14 +74,14 @@ services_quotidiens as (
 ),
 
 recues as (
-    {% for source, mesure in [('signalements', 'signalements_count'), ('contacts', 'contacts_count')] %}
+    {% for source in ['signalements', 'contacts'] %}
         select
             'usage' as objet,
             source,
             source as libelle,
             mois as jour,
             'usages' as mesure,
-            {{ mesure }} as valeur,
+            {{ source }}_count as valeur,
             origine
         from {{ source }}
         union all
