@@ -1,4 +1,4 @@
-"""Publish the marts: write beside, audit, swap.
+"""Publish the marts: write beside, audit, attack, swap.
 
 A reader that holds the old file keeps it, a new reader gets the new one, and neither meets the
 writer: on one live file 158 of 162 writer batches failed under four readers.
@@ -11,6 +11,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import duckdb
+
+from dbt_project.udfs import tableaux
 
 # The oldest storage that keeps our types: older readers (Node, JDBC, DBeaver) open it too.
 STORAGE_VERSION = "v1.2.0"
@@ -55,6 +57,7 @@ def publish(
         rows = _copy(warehouse, staging, descriptions or {})
         _audit(staging, rows)
         _refuse_emptied(rows, published, may_be_empty)
+        _refuse_leaks(warehouse, staging)
         _swap_folder(staging / PARQUET, parquet)
         os.replace(staging / DUCKDB, published)
     finally:
@@ -141,6 +144,39 @@ def _refuse_emptied(rows: dict[str, int], published: Path, may_be_empty: Collect
             f"{', '.join(emptied)} : vide, alors que sa source ne l'est pas et que la publication "
             "précédente ne l'était pas. Remède : corriger le modèle dbt, puis relancer "
             "`make build`."
+        )
+
+
+def _refuse_leaks(warehouse: Path, staging: Path) -> None:
+    """Attack the counts of persons as a reader could: ADR 10."""
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{_quoted(warehouse)}' as warehouse (read_only)")
+        connection.execute(f"attach '{_quoted(staging / DUCKDB)}' as staged (read_only)")
+        try:
+            rows = connection.execute("from warehouse.seeds.ref_tableaux").to_arrow_table()
+            (threshold,) = connection.execute(
+                "select valeur from warehouse.seeds.taxo_seuils where seuil = 'petites_cellules'"
+            ).fetchall()[0]
+        except duckdb.CatalogException:  # a warehouse that counts nobody
+            return
+        declared = tableaux.declared(rows.to_pylist())
+
+        def read(relation: str, one: tableaux.Tableau, is_exact: bool) -> tableaux.Counts:
+            query = one.query(relation, is_exact=is_exact)
+            return tableaux.Counts.read(one, connection.execute(query).to_arrow_table())
+
+        leaks = tableaux.audit(
+            declared,
+            [read(f"warehouse.intermediate.{one.tableau}", one, True) for one in declared],
+            [read(f"staged.marts.{one.mart}", one, False) for one in declared],
+            threshold,
+        )
+    if leaks:
+        raise PublicationError(
+            "De petits comptes de personnes se liraient dans la publication :\n- "
+            + "\n- ".join(map(str, leaks))
+            + "\nRemède : déclarer dans le référentiel ref_tableaux ce qui se recoupe, ou publier "
+            "un grain plus grossier, puis relancer `make build`."
         )
 
 

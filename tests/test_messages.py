@@ -17,6 +17,8 @@ from dlt_pipelines import stores
 
 PROJECT = stores.ROOT / "dbt_project"
 
+# What the tests of those below read.
+SUPPORT = {"ref_methodes", "taxo_menaces", "map_signalements_agreges__menaces"}
 
 # A line that one of the vocabularies must not hold, and what the build says of it.
 WRONG = {
@@ -49,6 +51,26 @@ WRONG = {
         "map_services__besoins",
         "perceval,besoin_inconnu",
         "« besoin_inconnu » (besoin_code) n'est pas un besoin_code de taxo_besoins.csv.",
+    ),
+    "a reason tied to an unknown need": (
+        "map_ma_gendarmerie__besoins",
+        "Victime,Motif inventé,besoin_inconnu",
+        "« besoin_inconnu » (besoin_code) n'est pas un besoin_code de taxo_besoins.csv.",
+    ),
+    "a threat that nobody knows": (
+        "map_menaces__besoins",
+        "perceval,menace_inconnue,fraude_carte",
+        "« menace_inconnue » (menace) n'est pas un menace de taxo_menaces.csv.",
+    ),
+    "a page of an unknown service": (
+        "map_pages__services",
+        "piano,%site%,%page%,service_inconnu",
+        "« service_inconnu » (service_code) n'est pas un service_code de ref_services_offerts.csv.",
+    ),
+    "a source that measures something else": (
+        "map_sources__services",
+        "perceval,opinion,%,perceval",
+        "« opinion » (objet) n'est pas l'un de : usage, satisfaction.",
     ),
     "an unknown service": (
         "map_services__besoins",
@@ -89,7 +111,7 @@ def build(folder: Path, lines: list[tuple[str, str]]) -> tuple[str, str, list[in
     for part in ("dbt_project.yml", "profiles.yml", "tests/assert_vocabularies_agree.sql"):
         (project / part).parent.mkdir(exist_ok=True)
         shutil.copy(PROJECT / part, project / part)
-    seeds = sorted({seed for seed, _, _ in WRONG.values()} | {"ref_methodes"})
+    seeds = sorted({seed for seed, _, _ in WRONG.values()} | SUPPORT)
     (project / "models").mkdir()
     (project / "models" / "suite.sql").write_text(
         "".join(f"-- depends_on: {{{{ ref('{seed}') }}}}\n" for seed in seeds) + "select 1 as un"

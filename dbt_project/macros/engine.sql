@@ -38,3 +38,15 @@
 {% macro arret(message) -%}
     error({{ message }}) is null
 {%- endmacro %}
+
+{% macro plus_mois(jour, nombre) -%}
+    cast({{ jour }} + interval '1 month' * ({{ nombre }}) as date)
+{%- endmacro %}
+
+{% macro plus_jours(jour, nombre) -%}
+    cast({{ jour }} + interval '1 day' * ({{ nombre }}) as date)
+{%- endmacro %}
+
+{% macro sans_accents(texte) -%}
+    strip_accents(lower({{ texte }}))
+{%- endmacro %}

@@ -17,6 +17,11 @@
     cast(date_trunc('month', {{ jour }}) as date)
 {%- endmacro %}
 
+{#- The Monday of its week. -#}
+{% macro semaine(jour) -%}
+    cast(date_trunc('week', {{ jour }}) as date)
+{%- endmacro %}
+
 {#- Some exports write a postcode as a number: `1000`, `38000.0`. -#}
 {% macro code_postal(texte) -%}
     lpad(nullif(regexp_extract({{ texte }}, '^([0-9]{4,5})([.]0+)?$', 1), ''), 5, '0')
@@ -39,3 +44,36 @@
     ) as dites
     where message is not null and {{ arret('message') }}
 {% endmacro %}
+
+{#- A share as people read it: `0.514` is `51`. -#}
+{% macro pourcent(part) -%}
+    cast(cast(round(100 * {{ part }}) as bigint) as varchar)
+{%- endmacro %}
+
+{#- A département as the COG codes it, from what sources write: `1`, `37.0`, `dep37`, `D37`, `2a`,
+    `FR-37`, `FR-75C`, `FR-69M`, `FR-974`, `FR-RE`, `FR-NC`. What is no code stays as it is, and
+    joins nothing. -#}
+{% macro code_departement(texte) -%}
+    {% set nu -%}
+        regexp_replace(
+            regexp_replace(upper(trim({{ texte }})), '^(FR-|DEP-?|D)', ''), '([.]0+|[CDM])$', ''
+        )
+    {%- endset %}
+    case
+        {% for lettres, code in {
+            'GP': '971', 'MQ': '972', 'GF': '973', 'RE': '974', 'PM': '975', 'YT': '976',
+            'BL': '977', 'MF': '978', 'TF': '984', 'WF': '986', 'PF': '987', 'NC': '988',
+        }.items() %}
+            when upper(trim({{ texte }})) in ('FR-{{ lettres }}', '{{ lettres }}') then '{{ code }}'
+        {% endfor %}
+        else case when length({{ nu }}) = 1 then '0' || {{ nu }} else {{ nu }} end
+    end
+{%- endmacro %}
+
+{#- The name of a place as it compares: no accent, no capital, no hyphen, `St` in full. -#}
+{% macro nom_de_lieu(nom) -%}
+    trim(replace(replace(
+        ' ' || regexp_replace({{ sans_accents(nom) }}, '[^a-z0-9]+', ' ', 'g') || ' ',
+        ' st ', ' saint '
+    ), ' ste ', ' sainte '))
+{%- endmacro %}

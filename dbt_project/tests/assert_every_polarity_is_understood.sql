@@ -1,5 +1,5 @@
 -- A word received that the vocabulary does not know would otherwise vanish as « no answer ».
-{{ config(meta={'dagster': {'ref': {'name': 'fct_avis'}}}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'int_avis__unioned'}}}) }}
 
 {% set questions = {
     'services_publics_plus': [
@@ -27,7 +27,7 @@ jedonnemonavis as (
 ),
 
 compris as (
-    select * from {{ ref('fct_avis') }}
+    select * from {{ ref('int_avis__unioned') }}
 ),
 
 comptes as (

@@ -6,6 +6,6 @@ select
     motif_parent,
     motif,
     sum(contacts_count) as contacts_count
-from {{ ref('fct_contacts') }}
+from {{ ref('int_contacts__unioned') }}
 where categorie = 'non_classe'
 group by source, motif_parent, motif

@@ -13,7 +13,6 @@ with totaux as (
     select
         'avis' as objet,
         (select count(*) from {{ source('services_publics_plus', 'experiences') }})
-        + (select count(*) from {{ source('jedonnemonavis', 'avis') }})
         + (
             select count(*)
             from {{ source('avis_google', 'reviews') }}
@@ -39,55 +38,50 @@ with totaux as (
             from {{ source('avis_google', 'reviews') }}
             where coalesce(state, '') != 'deleted' and delete_date is null
         ) as recu,
-        (select sum(avis_count) from {{ ref('fct_satisfaction') }}) as publie
+        (select sum(avis_count) from {{ ref('int_satisfaction__unioned') }}) as publie
     union all
     select
         'signalements' as objet,
         (select coalesce(sum(count), 0) from {{ source('perceval', 'nb_report_day') }})
         + (select count(*) from {{ source('pre_plainte', 'declarations') }})
         + {{ releves_du_jour }} as recu,
-        (select sum(signalements_count) from {{ ref('fct_signalements') }}) as publie
+        (select sum(signalements_count) from {{ ref('int_signalements__unioned') }}) as publie
     union all
     select
         'montants' as objet,
         (select round(sum(amount), 2) from {{ source('perceval', 'amount_of_money_day') }})
             as recu,
-        (select round(sum(montant_eur), 2) from {{ ref('fct_signalements') }}) as publie
+        (select round(sum(montant_eur), 2) from {{ ref('int_signalements__unioned') }}) as publie
     union all
     select
         'signalements par departement' as objet,
         (select coalesce(sum(count), 0) from {{ source('perceval', 'dpt_report_month') }})
         + (select count(*) from {{ source('pre_plainte', 'declarations') }})
         + {{ releves_du_jour }} as recu,
-        (select sum(signalements_count) from {{ ref('fct_signalements__departements') }})
-            as publie
+        (
+            select sum(signalements_count)
+            from {{ ref('int_signalements__ventiles') }}
+            where axe = 'departement'
+        ) as publie
     union all
     select
         'signalements par age' as objet,
         (select sum(count) from {{ source('perceval', 'age_categories_month') }}) as recu,
-        (select sum(signalements_count) from {{ ref('fct_signalements__ages') }}) as publie
-    union all
-    select
-        'signalements par mois' as objet,
-        (select coalesce(sum(count), 0) from {{ source('perceval', 'nb_report_day') }})
-        + (select count(*) from {{ source('pre_plainte', 'declarations') }})
-        + {{ releves_du_jour }} as recu,
-        (select sum(jours_count) from {{ ref('fct_signalements__totaux') }}) as publie
+        (
+            select sum(signalements_count)
+            from {{ ref('int_signalements__ventiles') }}
+            where axe = 'age'
+        ) as publie
     union all
     select
         'releves' as objet,
         (select sum(nombre) from {{ source('signalements_agreges', 'releves') }}) as recu,
-        (select sum(signalements_count) from {{ ref('fct_signalements__services') }}) as publie
+        (select sum(signalements_count) from {{ ref('int_signalements__releves') }}) as publie
     union all
     select
         'contacts' as objet,
         (select count(*) from {{ source('ma_gendarmerie', 'contacts') }}) as recu,
-        (select sum(contacts_count) from {{ ref('fct_contacts') }}) as publie
-    union all
-    select
-        'pre-plaintes' as objet,
-        (select count(*) from {{ source('pre_plainte', 'declarations') }}) as recu,
-        (select count(*) from {{ ref('fct_pre_plaintes') }}) as publie
+        (select sum(contacts_count) from {{ ref('int_contacts__unioned') }}) as publie
     union all
     select
         'comptes' as objet,

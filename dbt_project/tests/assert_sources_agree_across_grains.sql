@@ -8,5 +8,5 @@ select
     jours_count,
     departements_count,
     ages_count
-from {{ ref('fct_signalements__totaux') }}
+from {{ ref('int_signalements__totaux') }}
 where not is_concordant

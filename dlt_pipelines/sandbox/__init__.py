@@ -11,7 +11,15 @@ from dlt_pipelines.sandbox.faults import Faults
 from dlt_pipelines.sandbox.servers import serve, settings
 from dlt_pipelines.sandbox.service import TOKEN
 from dlt_pipelines.sandbox.social import SUBJECTS, Account, Subject, accounts
-from dlt_pipelines.sandbox.story import PlantedEvent, SandboxError, World, ledger, world
+from dlt_pipelines.sandbox.story import (
+    PlantedEvent,
+    PlantedNeed,
+    SandboxError,
+    World,
+    ledger,
+    needs,
+    world,
+)
 
 __all__ = [
     "DROPS",
@@ -20,12 +28,14 @@ __all__ = [
     "Account",
     "Faults",
     "PlantedEvent",
+    "PlantedNeed",
     "SandboxError",
     "Subject",
     "World",
     "accounts",
     "drop",
     "ledger",
+    "needs",
     "serve",
     "settings",
     "world",

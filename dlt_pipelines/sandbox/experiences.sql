@@ -26,8 +26,25 @@ persons as (
         null as service,
         null as positif,
         null as negatif,
+        null as told,
+        0 as elsewhere,
         []::varchar[] as departements
     from calendar
+    union all by name
+    select
+        calendar.day,
+        unnest(range(draw(
+            calendar.experiences_expected * needs.share, seeded('besoin/' || need, calendar.day)
+        ))) as rank,
+        'besoin/' || need as cause,
+        'Brigade de gendarmerie' as service,
+        0.08 as positif,
+        0.7 as negatif,
+        'besoins/' || need as told,
+        elsewhere,
+        departements
+    from calendar
+    cross join needs
     union all by name
     select
         event_days.day,
@@ -40,6 +57,8 @@ persons as (
         event_days.service,
         event_days.positif,
         event_days.negatif,
+        'evenements/' || event_days.kind as told,
+        0 as elsewhere,
         event_days.departements
     from event_days
     inner join calendar on event_days.day = calendar.day
@@ -54,9 +73,13 @@ drawn as (
 ),
 chosen as (
     select
-        drawn.* exclude (service, departements),
+        drawn.* exclude (service, departements, elsewhere),
         coalesce(drawn.service, services.service) as service,
-        coalesce(pick(drawn.departements, drawn.key, 'lieu'), departements.code) as code
+        if(
+            u(drawn.key, 'ailleurs') < drawn.elsewhere,
+            departements.code,
+            coalesce(pick(drawn.departements, drawn.key, 'lieu'), departements.code)
+        ) as code
     from drawn
     asof inner join services on drawn.service_draw >= services.threshold
     asof inner join departements on drawn.departement_draw >= departements.threshold
@@ -175,7 +198,7 @@ worded as (
     inner join phrases as personal on personal.family = 'personnel'
     inner join phrases as jobs on jobs.family = 'tags_metiers'
     inner join phrases as facts
-        on facts.family = if(kind is null, 'services/' || service, 'evenements/' || kind)
+        on facts.family = coalesce(told, 'services/' || service)
         and facts.tone = tagged.ressenti
     inner join phrases as mains on mains.family = 'aspects/' || main and mains.tone = main_tone
     left join phrases as seconds

@@ -50,10 +50,25 @@ persons as (
             experiences_expected * share, seeded('jdma/' || product_id, day)
         ))) as rank,
         'jdma/' || product_id as cause,
+        null as words,
         good,
         bad
     from calendar
     cross join products
+    union all by name
+    select
+        calendar.day,
+        901 as product_id,
+        unnest(range(draw(
+            calendar.experiences_expected * needs.share * 0.5,
+            seeded('jdma/besoin/' || need, calendar.day)
+        ))) as rank,
+        'jdma/besoin/' || need as cause,
+        'besoins/' || need as words,
+        0.08 as good,
+        0.7 as bad
+    from calendar
+    cross join needs
     union all by name
     select
         event_days.day,
@@ -210,7 +225,8 @@ inner join (
 ) using (review_id)
 inner join phrases as facts
     on
-        facts.family = 'services/' || if(typologie = '', 'Masecurite.fr', typologie)
+        facts.family
+        = coalesce(words, 'services/' || if(typologie = '', 'Masecurite.fr', typologie))
         and facts.tone = ['negatif', 'neutre', 'positif'][satisfaction]
 inner join phrases as closings
     on

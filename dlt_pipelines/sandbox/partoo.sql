@@ -21,8 +21,25 @@ persons as (
         'google' as cause,
         0.58 as good,
         0.3 as bad,
+        'services/Brigade de gendarmerie' as told,
+        0 as elsewhere,
         []::varchar[] as places
     from calendar
+    union all by name
+    select
+        calendar.day,
+        unnest(range(draw(
+            calendar.experiences_expected * 0.3 * needs.share,
+            seeded('google/besoin/' || need, calendar.day)
+        ))) as rank,
+        'google/besoin/' || need as cause,
+        0.08 as good,
+        0.7 as bad,
+        'besoins/' || need as told,
+        elsewhere,
+        departements as places
+    from calendar
+    cross join needs
     union all by name
     select
         event_days.day,
@@ -33,6 +50,8 @@ persons as (
         'google/' || event_days.event as cause,
         event_days.positif as good,
         event_days.negatif as bad,
+        'services/Brigade de gendarmerie' as told,
+        0 as elsewhere,
         event_days.departements as places
     from event_days
     inner join calendar on event_days.day = calendar.day
@@ -48,7 +67,11 @@ drawn as (
 chosen as (
     select
         drawn.* exclude (rank, cause),
-        coalesce(pick(drawn.places, drawn.key, 'lieu'), units.code) as code,
+        if(
+            u(key, 'ailleurs') < elsewhere,
+            units.code,
+            coalesce(pick(drawn.places, drawn.key, 'lieu'), units.code)
+        ) as code,
         case
             when u(key, 'ton') < good then 'positif'
             when u(key, 'ton') < good + bad then 'negatif'
@@ -83,7 +106,7 @@ select
 from chosen
 inner join units on chosen.code = units.code
 inner join phrases as facts
-    on facts.family = 'services/Brigade de gendarmerie' and facts.tone = chosen.tone
+    on facts.family = chosen.told and facts.tone = chosen.tone
 inner join phrases as closings
     on closings.family = 'conclusions' and closings.tone = chosen.tone
 inner join phrases as personal on personal.family = 'personnel';

@@ -10,7 +10,15 @@ from math import exp, sqrt
 from pathlib import Path
 from random import Random
 
-from dlt_pipelines.sandbox.story import KINDS, PARIS, Rhythm, departements, planted
+from dlt_pipelines.sandbox.story import (
+    KINDS,
+    PARIS,
+    Departement,
+    Rhythm,
+    departements,
+    needs,
+    planted,
+)
 from dlt_pipelines.sandbox.tables import personal
 
 
@@ -177,6 +185,8 @@ def written(seed: int, size: float, query: str, day: date, network: str) -> tupl
     places = departements()
     near = [place for place in places if any(place.code in e.departements for e in events)]
     rng = Random(f"{seed}/messages/{network}/{subject.name}/{day}")  # noqa: S311
+    asked = Random(f"{seed}/besoins/{network}/{subject.name}/{day}")  # noqa: S311
+    wanted = [need for need in needs(seed) if f"besoin_{need.code}" in words]
     found: list[Post] = []
     for hour, count in enumerate(posts(seed, size, query, day, network)):
         instants = sorted(rng.sample(range(3_600_000), count))
@@ -184,9 +194,15 @@ def written(seed: int, size: float, query: str, day: date, network: str) -> tupl
             at = begin + timedelta(hours=hour, milliseconds=instant)
             lifted = max((event.lift(at, 1.0) for event in events), default=1.0)
             is_felt = rng.random() > 1 / max(1.0, lifted)
-            where = rng.choice(near if is_felt and near else places)
+            where = _somewhere(rng, near if is_felt and near else places)
             text = rng.choice(words["evenement" if is_felt else "courant"])
             text = text.format(ville=rng.choice(where.villes))
+            for need in wanted:
+                if asked.random() < need.share:
+                    here = [place for place in places if place.code in need.departements]
+                    where = asked.choice(places if asked.random() < need.elsewhere else here)
+                    text = asked.choice(words[f"besoin_{need.code}"])
+                    text = text.format(ville=asked.choice(where.villes))
             if rng.random() < 0.02:
                 text += f" {rng.choice(personal(seed))}"
             likes = int(rng.paretovariate(1.2)) - 1
@@ -203,6 +219,12 @@ def written(seed: int, size: float, query: str, day: date, network: str) -> tupl
                 )
             )
     return tuple(found)
+
+
+def _somewhere(rng: Random, places: Sequence[Departement]) -> Departement:
+    """Return one of `places`: people post where people live."""
+    [place] = rng.choices(places, [place.population for place in places])
+    return place
 
 
 def between(

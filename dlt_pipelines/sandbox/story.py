@@ -281,6 +281,29 @@ def _campaign(rng: Random) -> tuple[str, ...]:
     return tuple(sorted(rng.sample(rng.choice(wide), 5)))
 
 
+# --- planted needs --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PlantedNeed:
+    """Something that citizens ask for all the time, in a few départements above all.
+
+    `share` is what it adds to an ordinary day's messages, `elsewhere` the part of it that other
+    départements say. `code` is that of the taxonomy of needs, which the sandbox does not read.
+    """
+
+    code: str
+    departements: tuple[str, ...]
+    share: float = 0.06
+    elsewhere: float = 0.15
+
+
+def needs(seed: int) -> tuple[PlantedNeed, ...]:
+    """Return the needs of the invented world that no service answers."""
+    draw = Random(f"{seed}/besoin/restitution")  # noqa: S311 (a play, not a secret)
+    return (PlantedNeed("restitution", tuple(sorted(draw.choice(BASINS)))),)
+
+
 def days(start: date, end: date) -> list[date]:
     """Return the days from `start` to `end`, which is excluded."""
     return [start + timedelta(n) for n in range((end - start).days)]

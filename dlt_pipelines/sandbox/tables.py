@@ -15,7 +15,16 @@ import pyarrow as pa
 from stdnum import iban, luhn
 from stdnum.fr import nir
 
-from dlt_pipelines.sandbox.story import KINDS, Rhythm, World, days, departements, ledger, noon
+from dlt_pipelines.sandbox.story import (
+    KINDS,
+    Rhythm,
+    World,
+    days,
+    departements,
+    ledger,
+    needs,
+    noon,
+)
 from dlt_pipelines.sandbox.structures import OUTSIDE, structures
 
 HERE = Path(__file__).parent
@@ -45,6 +54,7 @@ def connect(world: World, *scripts: str) -> duckdb.DuckDBPyConnection:
         "services": _services(phrases),
         "phrases": _phrases(phrases, world.seed),
         "event_days": _event_days(world),
+        "needs": _needs(world),
     }
     for name, table in frame.items():
         db.register("incoming", table)
@@ -146,7 +156,7 @@ def _phrases(phrases: dict[str, Any], seed: int) -> pa.Table:
         )
     ]
     toned = {name: phrases[name] for name in ("titres", "conclusions", "reponses")}
-    for group in ("aspects", "services", "evenements"):
+    for group in ("aspects", "services", "evenements", "besoins"):
         toned |= {f"{group}/{name}": own for name, own in phrases[group].items()}
     rows += [
         {"family": family, "tone": tone, "choices": own[tone]}
@@ -195,6 +205,20 @@ def _event_days(world: World) -> pa.Table:
                 "negatif": pa.float64(),
             }
         ),
+    )
+
+
+def _needs(world: World) -> pa.Table:
+    return pa.Table.from_pylist(
+        [
+            {
+                "need": need.code,
+                "share": need.share,
+                "elsewhere": need.elsewhere,
+                "departements": list(need.departements),
+            }
+            for need in needs(world.seed)
+        ]
     )
 
 

@@ -24,6 +24,10 @@ codes_postaux as (
     select * from {{ ref('int_communes__codes_postaux') }}
 ),
 
+bureaux as (
+    select * from {{ ref('int_communes__bureaux') }}
+),
+
 structures as (
     select * from {{ ref('int_structures__localisees') }}
     where is_locale
@@ -31,6 +35,14 @@ structures as (
 
 departements as (
     select * from {{ ref('stg_geographie__departements') }}
+),
+
+lieux_cites as (
+    select * from {{ ref('int_lieux__cites') }}
+),
+
+seuils as (
+    {{ seuils('lieux', ['confiance_min']) }}
 ),
 
 -- Abroad, five digits can be anybody's postcode.
@@ -69,7 +81,7 @@ lieux as (
         'departement_usager' as geo_precision
     from experiences
     inner join departements
-        on experiences.departement_code = departements.departement_code
+        on {{ code_departement('experiences.departement_code') }} = departements.departement_code
     union all
     select
         codes_postaux_cites.avis_id,
@@ -102,6 +114,30 @@ lieux as (
         on avis_google.unite_id = unites.unite_id
     inner join codes_postaux
         on {{ code_postal('unites.code_postal') }} = codes_postaux.code_postal
+    union all
+    -- A postcode on two sides of a border: the town says which.
+    select
+        avis_google.avis_google_id as avis_id,
+        2 as rang,
+        bureaux.departement_code,
+        'structure' as geo_precision
+    from avis_google
+    inner join unites
+        on avis_google.unite_id = unites.unite_id
+    inner join bureaux
+        on
+            {{ code_postal('unites.code_postal') }} = bureaux.code_postal
+            and {{ nom_de_lieu('unites.ville') }} = bureaux.commune_nom
+    union all
+    -- The last resort: what the message itself names, when it is sure enough.
+    select
+        lieux_cites.message_id as avis_id,
+        100 as rang,
+        lieux_cites.departement_code,
+        'texte' as geo_precision
+    from lieux_cites
+    cross join seuils
+    where lieux_cites.confiance >= seuils.confiance_min
 )
 
 select

@@ -2,6 +2,7 @@
 with exportes as (
     select
         *,
+        'jedonnemonavis:' || avis_id || '/' || cree_le as jdma_id,
         coalesce(cree_at, cast(cree_le as timestamp)) as publie_at
     from {{ ref('stg_jedonnemonavis__avis') }}
 ),
@@ -96,7 +97,7 @@ concernes as (
 )
 
 select
-    'jedonnemonavis:' || exportes.avis_id || '/' || exportes.cree_le as avis_id,
+    exportes.jdma_id as avis_id,
     'jedonnemonavis' as source,
     exportes.publie_at,
     {{ jour_paris('exportes.publie_at') }} as jour,
@@ -118,13 +119,15 @@ select
     -- Nobody can answer there.
     null as is_repondu,
     null as delai_reponse_jours,
-    null as departement_code,
-    'inconnu' as geo_precision,
+    localises.departement_code,
+    coalesce(localises.geo_precision, 'inconnu') as geo_precision,
     null as pays,
     exportes.origine
 from exportes
 left join demarches
     on exportes.demarche_code = demarches.demarche_code
+left join localises
+    on exportes.jdma_id = localises.avis_id
 union all
 select
     avis_google.avis_google_id as avis_id,

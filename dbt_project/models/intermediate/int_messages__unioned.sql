@@ -8,6 +8,24 @@ publications as (
     where sujet is not null and texte is not null
 ),
 
+lieux_cites as (
+    select * from {{ ref('int_lieux__cites') }}
+),
+
+seuils as (
+    {{ seuils('lieux', ['confiance_min']) }}
+),
+
+-- Nothing but its own words says where a post is from.
+situees as (
+    select
+        lieux_cites.message_id,
+        lieux_cites.departement_code
+    from lieux_cites
+    cross join seuils
+    where lieux_cites.confiance >= seuils.confiance_min
+),
+
 -- A post found under two subjects is one message.
 premieres as (
     select
@@ -40,8 +58,8 @@ select
     publications.texte,
     publications.publie_at as ecrit_at,
     publications.jour,
-    cast(null as varchar) as departement_code,
-    'inconnu' as geo_precision,
+    situees.departement_code,
+    case when situees.departement_code is null then 'inconnu' else 'texte' end as geo_precision,
     true as is_perimetre_gendarmerie,
     cast(null as varchar) as ressenti,
     publications.origine
@@ -51,3 +69,5 @@ inner join premieres
         publications.plateforme = premieres.plateforme
         and publications.publication_id = premieres.publication_id
         and publications.sujet = premieres.sujet
+left join situees
+    on publications.plateforme || ':' || publications.publication_id = situees.message_id

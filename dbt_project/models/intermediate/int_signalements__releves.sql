@@ -25,7 +25,7 @@ from releves
 left join menaces
     on releves.menace_recue = menaces.menace_recue
 left join departements
-    on releves.departement_code = departements.departement_code
+    on {{ code_departement('releves.departement_code') }} = departements.departement_code
 group by
     releves.service,
     releves.grain,

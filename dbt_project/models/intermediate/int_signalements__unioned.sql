@@ -65,7 +65,7 @@ select
     recus.origine
 from recus
 left join departements
-    on recus.departement_code = departements.departement_code
+    on {{ code_departement('recus.departement_code') }} = departements.departement_code
 group by
     recus.source,
     recus.menace,

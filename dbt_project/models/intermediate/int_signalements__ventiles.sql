@@ -26,7 +26,7 @@ ventilations as (
         signalements.origine
     from signalements
     left join departements
-        on signalements.departement_code = departements.departement_code
+        on {{ code_departement('signalements.departement_code') }} = departements.departement_code
     union all
     select
         'perceval' as source,

@@ -18,7 +18,7 @@ structures as (
         recues.origine
     from {{ ref('stg_structures__structures') }} as recues
     left join departements
-        on recues.departement_code = departements.departement_code
+        on {{ code_departement('recues.departement_code') }} = departements.departement_code
 ),
 
 perimetre as (

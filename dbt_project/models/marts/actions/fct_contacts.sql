@@ -1,5 +1,5 @@
 with contacts as (
-    select * from {{ ref('int_contacts__unioned') }}
+    select * from {{ ref('int_contacts__publies') }}
 )
 
 select
@@ -7,9 +7,8 @@ select
     categorie,
     motif_parent,
     motif,
-    heure_at,
-    {{ jour_paris('heure_at') }} as jour,
-    {{ heure_paris('heure_at') }} as heure,
+    mois,
     contacts_count,
+    is_masque,
     origine
 from contacts

@@ -1,13 +1,5 @@
-with ventiles as (
-    select * from {{ ref('int_signalements__ventiles') }}
-    where axe = 'age'
-)
-
-select
-    source,
-    menace,
-    mois,
-    modalite as tranche_age,
-    signalements_count,
-    origine
-from ventiles
+{{ publies(
+    'int_signalements__ages',
+    cle=['source', 'menace', 'mois', 'tranche_age'],
+    mesures=['signalements_count'],
+) }}

@@ -1,13 +1,13 @@
-with ventiles as (
-    select * from {{ ref('int_signalements__ventiles') }}
-    where axe = 'departement'
+with signalements as (
+    select * from {{ ref('int_signalements__publies') }}
 )
 
 select
     source,
     menace,
     mois,
-    modalite as departement_code,
+    departement_code,
     signalements_count,
+    is_masque,
     origine
-from ventiles
+from signalements

@@ -1,16 +1,7 @@
-with releves as (
-    select * from {{ ref('int_signalements__releves') }}
-)
-
-select
-    source,
-    service,
-    grain,
-    debut_le,
-    menace,
-    public,
-    departement_code,
-    signalements_count,
-    consultations_count,
-    origine
-from releves
+{{ publies(
+    'int_signalements__services',
+    cle=['service', 'grain', 'debut_le', 'menace', 'public', 'departement_code'],
+    autres=['source'],
+    mesures=['signalements_count'],
+    avec=['consultations_count'],
+) }}

@@ -1,5 +1,7 @@
 with avis as (
     select * from {{ ref('int_avis__unioned') }}
+    -- Its messages are not public: their answers are counted in fct_satisfaction.
+    where source != 'jedonnemonavis'
 )
 
 select

@@ -1,5 +1,11 @@
-with satisfaction as (
+-- Day by day what its source publishes answer by answer, by quarter what it keeps to itself.
+with publiques as (
     select * from {{ ref('int_satisfaction__unioned') }}
+    where source != 'jedonnemonavis'
+),
+
+trimestrielles as (
+    select * from {{ ref('int_satisfaction__publies') }}
 )
 
 select
@@ -7,9 +13,25 @@ select
     service_label,
     question,
     reponse,
+    {{ mois('jour') }} as mois,
     jour,
     departement_code,
     is_perimetre_gendarmerie,
     avis_count,
+    false as is_masque,
     origine
-from satisfaction
+from publiques
+union all
+select
+    source,
+    service_label,
+    question,
+    reponse,
+    mois,
+    null as jour,
+    null as departement_code,
+    true as is_perimetre_gendarmerie,
+    avis_count,
+    is_masque,
+    origine
+from trimestrielles

@@ -30,6 +30,11 @@ refus as (
     from {{ ref('stg_registre__fichiers') }}
     where statut = 'refuse'
     group by source
+),
+
+arrondis as (
+    select * from {{ ref('taxo_seuils') }}
+    where seuil = 'arrondi_lignes'
 )
 
 select
@@ -40,7 +45,7 @@ select
     sources.url,
     sources.fraicheur_max_heures,
     mesures.origine,
-    coalesce(mesures.lignes_count, 0) as lignes_count,
+    {{ arrondi('coalesce(mesures.lignes_count, 0)', 'sources.source') }} as lignes_count,
     mesures.derniere_donnee_le,
     prises.derniere_prise_at,
     coalesce(ecarts.lignes_ecartees_count, 0) as lignes_ecartees_count,
@@ -54,3 +59,4 @@ left join ecarts
     on sources.source = ecarts.source
 left join refus
     on sources.source = refus.source
+cross join arrondis

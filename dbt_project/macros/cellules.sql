@@ -1,0 +1,66 @@
+{#- Small cells (docs/adr/0010-small-cells.md): whole months, and what may be said of them. -#}
+
+{% macro aujourd_hui() -%}
+    {% if var('aujourd_hui', none) -%}
+        cast('{{ var("aujourd_hui") }}' as date)
+    {%- else -%}
+        cast(current_timestamp at time zone 'Europe/Paris' as date)
+    {%- endif %}
+{%- endmacro %}
+
+{#- A period that still goes on would tell each day how many came: `unite` is month, quarter or year. -#}
+{% macro est_close(debut_le, unite='month') -%}
+    {{ debut_le }} < date_trunc('{{ unite }}', {{ aujourd_hui() }})
+{%- endmacro %}
+
+{#- The name of a row, as int_cellules__retenues writes it. -#}
+{% macro nom_de_cellule(cle, relation) -%}
+    concat_ws(
+        '|',
+        {% for colonne in cle -%}
+            coalesce(cast({{ relation }}.{{ colonne }} as varchar), '∅'){{ ", " if not loop.last }}
+        {% endfor %}
+    )
+{%- endmacro %}
+
+{#- The rows of an exact table with the counts that may be published: null where the law hides one,
+    yesterday's where it holds a revision back. `avec` is what a count would be read from. -#}
+{% macro publies(tableau, cle, mesures, autres=[], avec=[]) %}
+    select
+        {% for colonne in cle + autres -%}
+            exacts.{{ colonne }},
+        {% endfor -%}
+        {% for mesure in mesures -%}
+            case
+                when retenues_{{ loop.index }}.cle is null then exacts.{{ mesure }}
+                else retenues_{{ loop.index }}.publie_count
+            end as {{ mesure }},
+        {% endfor -%}
+        {% for mesure in avec -%}
+            case when retenues_1.cle is null then exacts.{{ mesure }} end as {{ mesure }},
+        {% endfor -%}
+        {% for mesure in mesures -%}
+            coalesce(retenues_{{ loop.index }}.publie_count is null
+            and retenues_{{ loop.index }}.cle is not null, false)
+            {{- " or " if not loop.last }}
+        {% endfor -%}
+        as is_masque,
+        exacts.origine
+    from {{ ref(tableau) }} as exacts
+    {% for mesure in mesures -%}
+        left join {{ ref('int_cellules__retenues') }} as retenues_{{ loop.index }}
+            on
+                retenues_{{ loop.index }}.tableau = '{{ tableau }}'
+                and retenues_{{ loop.index }}.mesure = '{{ mesure }}'
+                and {{ nom_de_cellule(cle, 'exacts') }} = retenues_{{ loop.index }}.cle
+    {% endfor -%}
+{% endmacro %}
+
+{#- Where one line is one person, the number of lines is a number of persons. -#}
+{% macro arrondi(lignes_count, source) -%}
+    case
+        when {{ source }} in ('jedonnemonavis', 'ma_gendarmerie', 'pre_plainte')
+            then {{ lignes_count }} - {{ lignes_count }} % arrondis.valeur
+        else {{ lignes_count }}
+    end
+{%- endmacro %}

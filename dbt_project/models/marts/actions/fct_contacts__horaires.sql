@@ -1,0 +1,1 @@
+{{ publies('int_contacts__horaires', cle=['source', 'mois', 'heure'], mesures=['contacts_count']) }}
