@@ -4,7 +4,8 @@ import argparse
 import sys
 from concurrent.futures import Future
 
-from dlt_pipelines.catalog import CATALOG, Landing, LandingError, land_together
+from dlt_pipelines.catalog import CATALOG
+from dlt_pipelines.landings import Landing, LandingError, land_together
 
 
 def main() -> int:

@@ -194,7 +194,7 @@ def _flags() -> list[str]:
 
 
 def _code() -> str:
-    return marks.files(PROJECT, leave_out=("target", "logs"))
+    return marks.files(PROJECT, leave_out=("target", "logs", "__pycache__"))
 
 
 def _raw_state() -> list[Any]:

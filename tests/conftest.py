@@ -6,7 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# No deadline: the machine is shared, and a slow example is no error.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL_DATA = ROOT.parent / "shared" / "data"
@@ -17,6 +22,13 @@ REAL_FILES = {
     "services_publics_plus_structures.csv": "structures",
     "perceval_sample.json": "perceval",
 }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together, when the suite runs in several processes, what shares a costly fixture."""
+    for item in items:
+        shares = "built" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("built" if shares else item.path.stem))
 
 
 @pytest.fixture

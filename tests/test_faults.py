@@ -18,8 +18,9 @@ import requests
 from conftest import ROOT
 from tenacity import wait_random
 
-from dlt_pipelines import catalog, polite, sandbox, stores
-from dlt_pipelines.catalog import CATALOG, Landing, LandingError, land
+from dlt_pipelines import landings, polite, sandbox, stores
+from dlt_pipelines.catalog import CATALOG
+from dlt_pipelines.landings import Landing, LandingError, land
 from dlt_pipelines.sandbox import Faults, World, serve
 
 pytestmark = pytest.mark.slow
@@ -242,14 +243,14 @@ def test_no_wait_goes_beyond_the_time_budget(quiet, data: Path, monkeypatch) -> 
 def test_the_budget_stops_between_slices_and_the_next_landing_resumes(
     source: str, data: Path, monkeypatch
 ) -> None:
-    today = datetime.now(catalog.PARIS).date()
+    today = datetime.now(landings.PARIS).date()
     world = World(today - timedelta(days=30), today)
     monkeypatch.setattr(sandbox, "world", lambda: world)
     land(source)
     held = contents(source)
     if not any(held.values()):
         pytest.skip("its editions are rarer than this world is long")
-    monkeypatch.setattr(catalog, "EPOCH", world.start)
+    monkeypatch.setattr(landings, "EPOCH", world.start)
     monkeypatch.setitem(
         CATALOG,
         source,
@@ -290,12 +291,12 @@ PLACES = {
     "load, while tables fill": "after(DuckDbCopyJob, 'run')",
     "load, committed and not marked": "Load.complete_package = die",
     "load, marked": "after(Load, 'complete_package')",
-    "before the ledger": "catalog._record = die",
+    "before the ledger": "landings._record = die",
 }
 CHILD = """
     import os, signal
     from datetime import date
-    from dlt_pipelines import catalog, sandbox
+    from dlt_pipelines import landings, sandbox
     from dlt_pipelines.sandbox import World
     from dlt.destinations.impl.duckdb.duck import DuckDbCopyJob
     from dlt.extract.extractors import ArrowExtractor
@@ -312,7 +313,7 @@ CHILD = """
 
     sandbox.world = lambda: World(date({start}), date({end}))
     {patch}
-    catalog.land({source!r})
+    landings.land({source!r})
 """
 
 

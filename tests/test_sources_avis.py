@@ -21,8 +21,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from dlt_pipelines import catalog, sandbox, stores
-from dlt_pipelines.catalog import LandingError, land
+from dlt_pipelines import landings, sandbox, stores
+from dlt_pipelines.landings import LandingError, land
 from dlt_pipelines.sandbox import TOKEN, World, tables
 from dlt_pipelines.sandbox.servers import ServicesPublicsPlus
 from dlt_pipelines.sandbox.service import Refusal
@@ -88,7 +88,7 @@ def drop(data: Path, source: str, *files: Path) -> None:
 def play(monkeypatch: pytest.MonkeyPatch, end: date, size: float = 0.3) -> World:
     """Let the sandbox's world end on `end`, two months after it began."""
     world = World(date(2026, 1, 10), end, size=size)
-    monkeypatch.setattr(catalog.sandbox, "world", lambda: world)
+    monkeypatch.setattr(landings.sandbox, "world", lambda: world)
     return world
 
 
@@ -121,7 +121,7 @@ def frozen_jdma() -> dict[str, Any]:
 def test_jdma_statistics_land_as_counted(
     data: Path, live: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(catalog, "EPOCH", date(2026, 2, 20))
+    monkeypatch.setattr(landings, "EPOCH", date(2026, 2, 20))
     with jdma(frozen_jdma()) as (url, asked):
         live("jedonnemonavis", base_url=url, token="cle")
         first, second = land("jedonnemonavis"), land("jedonnemonavis")
@@ -162,8 +162,8 @@ def test_jdma_statistics_land_as_counted(
 def test_jdma_window_replaces_what_the_service_no_longer_tells(
     data: Path, live: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    today = datetime.now(catalog.PARIS).date()
-    monkeypatch.setattr(catalog, "EPOCH", today - timedelta(days=60))
+    today = datetime.now(landings.PARIS).date()
+    monkeypatch.setattr(landings, "EPOCH", today - timedelta(days=60))
 
     def told(*days: int) -> dict[str, Any]:
         answers = frozen_jdma()
@@ -177,7 +177,7 @@ def test_jdma_window_replaces_what_the_service_no_longer_tells(
         del answers["statistiques"]["data"][0]["forms"][1:]
         return answers
 
-    def land_told(*days: int) -> catalog.Landing:
+    def land_told(*days: int) -> landings.Landing:
         answers = told(*days)
 
         async def statistics(request: Request) -> Response:
@@ -211,7 +211,7 @@ def test_jdma_window_replaces_what_the_service_no_longer_tells(
 def test_jdma_renamed_field_is_reported_and_an_unknown_one_too(
     data: Path, live: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(catalog, "EPOCH", date(2026, 3, 1))
+    monkeypatch.setattr(landings, "EPOCH", date(2026, 3, 1))
     answers = frozen_jdma()
     product = answers["statistiques"]["data"][0]
     product["nom"] = product.pop("product_name")
@@ -233,7 +233,7 @@ def test_jdma_without_a_service_to_read_deletes_nothing(
     services: dict[str, Any] | None,
     said: str,
 ) -> None:
-    monkeypatch.setattr(catalog, "EPOCH", date(2026, 3, 1))
+    monkeypatch.setattr(landings, "EPOCH", date(2026, 3, 1))
     with jdma(frozen_jdma()) as (url, _):
         live("jedonnemonavis", base_url=url, token="cle")
         land("jedonnemonavis")
@@ -286,7 +286,7 @@ def test_jdma_exports_of_both_kinds_land_protected(data: Path) -> None:
 def test_jdma_files_and_service_feed_their_tables_in_one_landing(
     data: Path, live: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(catalog, "EPOCH", date(2026, 3, 1))
+    monkeypatch.setattr(landings, "EPOCH", date(2026, 3, 1))
     drop(data, "jedonnemonavis", *FROZEN.glob("Avis_*.csv"))
     with jdma(frozen_jdma()) as (url, _):
         live("jedonnemonavis", base_url=url, token="cle")
@@ -296,7 +296,7 @@ def test_jdma_files_and_service_feed_their_tables_in_one_landing(
         "services": 2,
         "statistiques": 6,
     }
-    assert landing.cursor_to == f"{datetime.now(catalog.PARIS):%Y-%m-%d}"
+    assert landing.cursor_to == f"{datetime.now(landings.PARIS):%Y-%m-%d}"
 
 
 def test_jdma_sandbox_lands_once_and_forgets_what_was_taken_back(
@@ -368,7 +368,7 @@ def test_jdma_for_real(
     request: pytest.FixtureRequest,
 ) -> None:
     ask_for_real(request, "SOURCES__JEDONNEMONAVIS__TOKEN")
-    monkeypatch.setattr(catalog, "EPOCH", date.today() - timedelta(days=7))
+    monkeypatch.setattr(landings, "EPOCH", date.today() - timedelta(days=7))
     live("jedonnemonavis")
     landing = land("jedonnemonavis")
     assert (landing.origin, landing.warnings, landing.total("quarantined")) == ("reel", [], 0)
@@ -408,8 +408,8 @@ def partoo(answers: dict[str, Any]) -> Iterator[tuple[str, list[dict[str, str]]]
 def test_google_reviews_land_without_their_authors(
     data: Path, live: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    today = datetime.now(catalog.PARIS).date()
-    monkeypatch.setattr(catalog, "EPOCH", today - timedelta(days=9))
+    today = datetime.now(landings.PARIS).date()
+    monkeypatch.setattr(landings, "EPOCH", today - timedelta(days=9))
     frozen: dict[str, Any] = json.loads((FROZEN / "partoo.json").read_text())
     with partoo(frozen) as (url, asked):
         live("avis_google", base_url=url, token="cle")
@@ -448,7 +448,7 @@ def test_google_reviews_land_without_their_authors(
 def test_google_refuses_a_wrong_key_and_says_a_renamed_postcode(
     data: Path, live: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(catalog, "EPOCH", date.today() - timedelta(days=2))
+    monkeypatch.setattr(landings, "EPOCH", date.today() - timedelta(days=2))
     frozen: dict[str, Any] = json.loads((FROZEN / "partoo.json").read_text())
     frozen["businesses"][0]["postal_code"] = frozen["businesses"][0].pop("zipcode")
     with partoo(frozen) as (url, _):
@@ -488,7 +488,7 @@ def test_google_for_real(
     request: pytest.FixtureRequest,
 ) -> None:
     ask_for_real(request, "SOURCES__AVIS_GOOGLE__TOKEN")
-    monkeypatch.setattr(catalog, "EPOCH", date.today() - timedelta(days=7))
+    monkeypatch.setattr(landings, "EPOCH", date.today() - timedelta(days=7))
     live("avis_google")
     landing = land("avis_google")
     assert (landing.origin, landing.warnings, landing.total("quarantined")) == ("reel", [], 0)
@@ -546,8 +546,8 @@ def test_spp_old_slug_answers_and_an_answer_changes_its_row(
     data: Path, live: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Read again: the 90 days before the last landing, which is that of today.
-    monkeypatch.setattr(catalog, "EPOCH", date(2026, 2, 1))
-    today = datetime.now(catalog.PARIS).date()
+    monkeypatch.setattr(landings, "EPOCH", date(2026, 2, 1))
+    today = datetime.now(landings.PARIS).date()
     rows = frozen_spp()
     late = {**rows[1], "id_experience": 33, "date_de_publication": f"{today - timedelta(80)}T08:00"}
     answered = {**late, "statut_de_l_experience": "Expérience avec réponse"}
@@ -567,7 +567,7 @@ def test_spp_old_slug_answers_and_an_answer_changes_its_row(
 def test_spp_renamed_fields_are_absorbed_reported_or_refused(
     data: Path, live: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(catalog, "EPOCH", date(2026, 2, 1))
+    monkeypatch.setattr(landings, "EPOCH", date(2026, 2, 1))
     renamed = frozen_spp(
         ressenti_usager="ressenti_de_l_usager",
         date_de_publication="date_heure_publication",
@@ -602,7 +602,7 @@ def test_spp_portal_that_closes_its_exports_is_read_within_its_window(
         offsets.append(int(request.query_params["offset"]))
         return played.records(request)
 
-    monkeypatch.setattr(catalog, "EPOCH", date(2026, 1, 8))
+    monkeypatch.setattr(landings, "EPOCH", date(2026, 1, 8))
     closed = Route(
         f"{EXPLORE}/exports/json", lambda request: JSONResponse({"error_code": "Forbidden"}, 403)
     )
@@ -634,7 +634,7 @@ def test_spp_for_real(
     request: pytest.FixtureRequest,
 ) -> None:
     ask_for_real(request, None)
-    monkeypatch.setattr(catalog, "EPOCH", date.today() - timedelta(days=7))
+    monkeypatch.setattr(landings, "EPOCH", date.today() - timedelta(days=7))
     live("services_publics_plus")
     landing = land("services_publics_plus")
     assert (landing.origin, landing.warnings, landing.total("quarantined")) == ("reel", [], 0)

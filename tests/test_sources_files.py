@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from dlt_pipelines import stores
-from dlt_pipelines.catalog import LandingError, land
+from dlt_pipelines.landings import LandingError, land
 
 pytestmark = pytest.mark.slow
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import duckdb
 import pytest
 from dbt.cli.main import dbtRunner
 
-from dlt_pipelines import catalog, registre
+from dlt_pipelines import catalog, landings, registre
 
 PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
 MARTS = {
@@ -96,6 +97,8 @@ RECEIVED = {
         {  # a minute before midnight in Paris, the day before the clocks change
             "experience_id": 1,
             "publie_at": "2026-03-28 22:59:00+00",
+            "titre": "Fraude à la carte",
+            "description": "Ma banque attend le récépissé de ma plainte, aucune réponse. Honteux.",
             "premiere_reponse_at": "2026-03-30 07:00:00+00",
             "ressenti": "Négatif",
             "accessibilite": "Positif",
@@ -317,7 +320,7 @@ def create_raw(path: Path, received: dict[str, list[dict[str, Any]]]) -> None:
         connection.execute(registre._TABLES)
         for source in catalog.CATALOG.values():
             connection.execute(f"create schema raw_{source.name}")
-            for table, door in catalog._doors(source, catalog.REAL, landed=False).items():
+            for table, door in landings._doors(source, landings.REAL, landed=False).items():
                 kept = [f"{c.name} {types.get(c.data_type, c.data_type)}" for c in door.kept]
                 connection.execute(
                     f"create table raw_{source.name}.{table} ({', '.join(kept)}, _fichier text,"
@@ -679,6 +682,28 @@ def test_visits_and_views_are_counted_where_they_add_up(ask: Callable[[str], Any
         "select region_recue, region_code, visites_count from intermediate.int_audience__regions"
         " where pays = 'France' order by 3"
     ) == [(None, None, 2), ("Auvergne-rhone-alpes", "84", 5)]
+
+
+@pytest.mark.slow
+def test_a_message_is_read_with_the_words_that_decide(ask: Callable[[str], Any]) -> None:
+    assert ask(
+        "select famille, jour, departement_code from intermediate.int_messages__unioned"
+    ) == [("avis", date(2026, 3, 28), "74")]
+    assert ask(
+        "select besoin_code, mots, methode_version from intermediate.int_messages__besoins"
+        " order by score desc"
+    ) == [
+        ("preuve_de_plainte", "récépissé* plainte, récépissé, plainte*", "lexique 1"),
+        ("fraude_carte", "fraude carte, banque", "lexique 1"),
+    ]
+    assert ask("select theme_code from intermediate.int_messages__themes") == [("absence_reponse",)]
+    assert ask("select tonalite, methode_version from intermediate.int_messages__qualifies") == [
+        ("negatif", "lexique 1")
+    ]
+    # Too few messages to learn from: it is said, and the lexicon serves.
+    assert ask(
+        "select methode, f_mesure, lignes_count, is_retenue from intermediate.int_messages__modeles"
+    ) == [("lexique", None, 1, True)]
 
 
 @pytest.mark.slow

@@ -28,3 +28,13 @@
 {% macro liste(texte) -%}
     string_agg(distinct {{ texte }}, ',' order by {{ texte }})
 {%- endmacro %}
+
+{#- The line of a seed's file: a seed keeps the order of its file, whose first line is its header. -#}
+{% macro ligne_du_fichier() -%}
+    row_number() over () + 1
+{%- endmacro %}
+
+{#- A condition that stops the query with `message` as soon as one row meets it. -#}
+{% macro arret(message) -%}
+    error({{ message }}) is null
+{%- endmacro %}

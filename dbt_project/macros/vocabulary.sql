@@ -21,3 +21,21 @@
 {% macro code_postal(texte) -%}
     lpad(nullif(regexp_extract({{ texte }}, '^([0-9]{4,5})([.]0+)?$', 1), ''), 5, '0')
 {%- endmacro %}
+
+{#- Stops with the `cause` of each row of `fautes` (fichier, ligne, cause), the first ones first. -#}
+{% macro stop_at_lines(fautes) %}
+    select message
+    from (
+        select
+            string_agg(
+                fichier || '.csv, ligne ' || ligne || ' : ' || cause, ' ; ' order by fichier, ligne
+            ) || ' Remède : corriger cette ligne, puis relancer.' as message
+        from (
+            select *
+            from {{ fautes }}
+            order by fichier, ligne
+            limit 10
+        ) as premieres
+    ) as dites
+    where message is not null and {{ arret('message') }}
+{% endmacro %}
