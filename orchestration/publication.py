@@ -148,7 +148,7 @@ def _refuse_emptied(rows: dict[str, int], published: Path, may_be_empty: Collect
 
 
 def _refuse_leaks(warehouse: Path, staging: Path) -> None:
-    """Attack the counts of persons as a reader could: ADR 10."""
+    """Attack the counts of persons as a reader could: ADR 11."""
     with duckdb.connect() as connection:
         connection.execute(f"attach '{_quoted(warehouse)}' as warehouse (read_only)")
         connection.execute(f"attach '{_quoted(staging / DUCKDB)}' as staged (read_only)")

@@ -77,3 +77,35 @@ def test_running_again_changes_no_count_and_builds_nothing_again(real: Path) -> 
     assert counts(real) == before
     assert (real / "site/index.html").stat().st_mtime_ns == site
     assert "inchangé" in outcome.stdout
+
+
+def test_no_published_count_of_persons_is_small_nor_had_back_from_a_total(built: Path) -> None:
+    """Written apart from the audit that let this publication through, and simpler."""
+    parts = {
+        "fct_signalements": ("signalements_count", "jours_count"),
+        "fct_signalements__departements": ("signalements_count", "departements_count"),
+        "fct_signalements__ages": ("signalements_count", "ages_count"),
+        "fct_pre_plaintes": ("declarations_count", "jours_count"),
+    }
+    counts = {mart: count for mart, (count, _) in parts.items()} | {
+        "fct_contacts": "contacts_count",
+        "fct_contacts__horaires": "contacts_count",
+        "fct_contacts__quotidiens": "contacts_count",
+        "fct_signalements__services": "signalements_count",
+    }
+    for mart, count in counts.items():
+        assert query(built, f"from marts.{mart} where {count} between 1 and 4") == [], mart
+        assert query(built, f"from marts.{mart} where is_masque != ({count} is null)") == [], mart
+    assert query(built, "select count(*) from marts.fct_signalements__departements where is_masque")
+    for mart, (count, total) in parts.items():
+        month = "date_trunc('month', jour)" if mart == "fct_signalements" else "mois"
+        assert (
+            query(
+                built,
+                f"with parts as (select source, menace, {month} as mois, sum({count}) as dits,"
+                f" count(*) filter (is_masque) as masques from marts.{mart} group by all)"
+                " from parts inner join marts.fct_signalements__totaux using (source, menace, mois)"
+                f" where {total} - dits != 0 and (masques < 2 or {total} - dits < masques + 5)",
+            )
+            == []
+        ), mart

@@ -1,4 +1,4 @@
-{#- Small cells (docs/adr/0010-small-cells.md): whole months, and what may be said of them. -#}
+{#- Small cells (docs/adr/0011-small-cells.md): whole months, and what may be said of them. -#}
 
 {% macro aujourd_hui() -%}
     {% if var('aujourd_hui', none) -%}
