@@ -16,20 +16,25 @@ The declaration of the table (dlt column hints) says the rest:
     x-check     condition that a row must meet, over typed columns in braces, and what to say of it
 
 Everything runs in memory, column by column, inside DuckDB and Arrow: nothing unprotected is ever
-written, and no row passes through Python.
+written, and no row passes through Python. A batch is read, typed and judged in one query, and
+hashed in a second one once it is protected.
 """
 
+import ctypes
 import json
 import re
 import unicodedata
 from collections import defaultdict, deque
 from collections.abc import Container, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeAlias, TypedDict, cast
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from fsspec.implementations.memory import MemoryFileSystem
@@ -52,9 +57,15 @@ class Body(TypedDict):
 
 
 Page: TypeAlias = Records | Body | pa.Table
+Hashes: TypeAlias = np.ndarray[Any, Any]
+Batch: TypeAlias = pa.Table | list[Records] | list[Body]
 
 ROWS_TOGETHER = 20_000
-CLERKS = 4  # pages in hand at once: what bounds the memory of a landing
+BYTES_TOGETHER = 12 * 1024**2
+FIRST_BYTES = 64 * 1024
+RUN = 2_000_000  # rows of the longest run of hashes: what bounds the memory of a merge
+CLERKS = 4  # batches in hand at once: what bounds the memory of a landing
+DIGEST = 12  # hexadecimal digits, which DuckDB holds without an allocation
 _WHERE = ("_fichier", "_ligne")
 _INTEGER = r"^[+-]?\d{1,18}([.,]0+)?$"
 # COG codes of départements and overseas collectivities; whatever else is kept as it was received.
@@ -65,7 +76,27 @@ _ARROW = {
     "date": pa.date32(),
     "timestamp": pa.timestamp("us", "UTC"),
 }
+_REJECTS = pa.schema(
+    {
+        "fichier": pa.string(),
+        "ligne": pa.int64(),
+        "colonne": pa.string(),
+        "classe_valeur": pa.string(),
+        "motif": pa.string(),
+    }
+)
+_BLANK = b" \t\r\n\xef\xbb\xbf"  # and the mark of UTF-8
+# An electronic address, or a French mobile number.
+_SOMEBODY = (
+    r"(?i)^[^@\s]+@[^@\s]+[.][a-z]{2,}$|^([+]33|0033|0)[ ]?[(]?0?[)]?[67]([ ./-]?[0-9]{2}){4}$"
+)
 _CLOCKS = ("%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%d/%m/%Y")
+
+
+# glibc learns from the first pages to keep great blocks on its heap, whose holes then double the
+# memory of a landing; where there is no glibc there is nothing to tell.
+with suppress(AttributeError, OSError, TypeError):
+    ctypes.CDLL(None).mallopt(-3, 1024**2)  # M_MMAP_THRESHOLD
 
 
 def plain(name: str) -> str:
@@ -105,14 +136,15 @@ class Column:
             check=tuple(hints.get("x-check", ())),
         )
 
-    @property
+    @cached_property
     def typed(self) -> str:
         """Return the SQL that reads the received text of this column, null when it cannot."""
         text = _quoted(self.name)
         if self.format == "departement":
             code = f"upper(regexp_replace({text}, '^(?i:dep)|[.]0+$', '', 'g'))"
             code = f"case when length({code}) = 1 then '0' || {code} else {code} end"
-            return f"case when regexp_matches({code}, '{_DEPARTEMENT}') then {code} else {text} end"
+            code = f"case when regexp_matches({code}, '{_DEPARTEMENT}') then {code} else {text} end"
+            return f"case when regexp_matches({text}, '{_DEPARTEMENT}') then {text} else {code} end"
         if self.format == "mois":
             return f"nullif(regexp_extract({text}, '^\\d{{4}}-(0[1-9]|1[0-2])$', 0), '')"
         if self.format == "annee":
@@ -120,35 +152,36 @@ class Column:
             year = f"cast({year} as bigint)"
             year = f"case when {year} < 100 then 2000 + {year} else {year} end"
             return f"case when {year} between 1900 and 2100 then {year} end"
+        # The usual writing first: what reads the others costs three times as much.
         if self.data_type == "bigint":
             digits = f"regexp_replace({text}, '[\\s\\x{{00a0}}\\x{{202f}}]', '', 'g')"
             return (
-                f"case when regexp_matches({digits}, '{_INTEGER}') "
-                f"then try_cast(regexp_replace({digits}, '[.,]0+$', '') as bigint) end"
+                f"case when regexp_matches({text}, '^-?\\d{{1,18}}$') then cast({text} as bigint)"
+                f" when regexp_matches({digits}, '{_INTEGER}')"
+                f" then try_cast(regexp_replace({digits}, '[.,]0+$', '') as bigint) end"
             )
         if self.data_type == "double":
             digits = f"regexp_replace({text}, '[\\s\\x{{00a0}}\\x{{202f}}]', '', 'g')"
-            number = f"try_cast(replace({digits}, ',', '.') as double)"
-            return f"case when isfinite({number}) then {number} end"
-        if self.data_type in ("date", "timestamp"):
-            # A clock without an offset is French local time; years out of reach are mistakes.
-            slashed = f"contains({text}[:3], '/')"
-            local = f"case when {slashed} then try_strptime({text}, {list(_CLOCKS)!r}) end"
-            moment = (
-                f"case when {local} is not null then timezone('Europe/Paris', {local})"
-                f" when regexp_matches({text}, '([zZ]|[+-]\\d{{2}}:?\\d{{2}})$')"
-                f" and regexp_matches({text}, ':')"
-                f" then try_cast({text} as timestamptz)"
-                f" else timezone('Europe/Paris', try_cast({text} as timestamp)) end"
+            return (
+                f"case when regexp_matches({text}, '^-?\\d+([.]\\d+)?$')"
+                f" then try_cast({text} as double)"
+                f" else try_cast(replace({digits}, ',', '.') as double) end"
             )
+        if self.data_type in ("date", "timestamp"):
+            # A clock without an offset is French local time.
+            local = f"contains({text}[:3], '/') then try_strptime({text}, {list(_CLOCKS)!r})"
             if self.data_type == "date":
-                moment = f"coalesce(cast({local} as date), try_cast({text} as date))"
-            return f"case when year({moment}) between 1900 and 2100 then {moment} end"
+                return f"cast(case when {local} else try_cast({text} as date) end as date)"
+            return (
+                f"case when regexp_matches({text}, ':.*([zZ]|[+-]\\d{{2}}:?\\d{{2}})$')"
+                f" then try_cast({text} as timestamptz) else timezone('Europe/Paris',"
+                f" case when {local} else try_cast({text} as timestamp) end) end"
+            )
         return text
 
-    @property
-    def complaints(self) -> list[tuple[str, str]]:
-        """Return the SQL conditions under which this column sets its row aside, and what to say."""
+    @cached_property
+    def complaint(self) -> str:
+        """Return the SQL that says why this column sets its row aside, null when it does not."""
         text, value = _quoted(self.name), _quoted("=" + self.name)
         kind = {
             "bigint": "n’est pas un nombre entier",
@@ -156,9 +189,23 @@ class Column:
             "date": "n’est pas une date lisible entre 1900 et 2100",
             "timestamp": "n’est pas une date lisible entre 1900 et 2100",
         }.get(self.data_type, "n’a pas la forme attendue")
-        cases = [(f"{text} is not null and {value} is null", kind)]
+        cases = [] if self.typed == text else [(f"{text} is not null and {value} is null", kind)]
+        if self.data_type == "double" and not self.format:
+            cases.append((f"not isfinite({value})", kind))
+        if self.data_type in ("date", "timestamp") and not self.format:
+            # Years out of reach are mistakes.
+            first, after = (
+                f"{'date' if self.data_type == 'date' else 'timestamptz'} '{year}-01-01'"
+                for year in (1900, 2101)
+            )
+            cases.append((f"{value} < {first} or {value} >= {after}", kind))
         if self.required:
             cases.append((f"{text} is null", "valeur obligatoire absente"))
+            if self.data_type == "text" and self.personal == privacy.KEEP:
+                # A key is kept as it is: what identifies somebody must not be one.
+                told = f"regexp_matches({text}, '{_SOMEBODY}')"
+                ours = f"regexp_matches({text}, '(?i)gendarmerie|gouv')"
+                cases.append((f"{told} and not {ours}", "donnée personnelle à la place d’une clé"))
             if self.format == "departement":
                 known = f"regexp_matches({value}, '{_DEPARTEMENT}|^00$')"
                 cases.append((f"not {known}", "n’est pas un code de département connu"))
@@ -170,21 +217,9 @@ class Column:
             typed = re.sub(r"\{(\w+)\}", lambda name: _quoted("=" + name[1]), condition)
             cases.append((f"not ({typed})", reason))
         unreadable = f"contains({text}, chr(65533)) or contains({text}, chr(0))"
-        return [*cases, (unreadable, "caractères illisibles")]
-
-    @property
-    def breach(self) -> str:
-        """Return the SQL that says whether this column sets its row aside."""
-        return " or ".join(f"coalesce({condition}, false)" for condition, _ in self.complaints)
-
-    @property
-    def reason(self) -> str:
-        """Return the SQL that says why, and what kind of value stood there."""
-        cases = " ".join(f"when {condition} then '{why}'" for condition, why in self.complaints)
-        return (
-            f"{{'colonne': '{self.name}', 'classe_valeur': {_value_class(_quoted(self.name))}, "
-            f"'motif': case {cases} end}}"
-        )
+        cases.append((unreadable, "caractères illisibles"))
+        whens = " ".join(f"when {condition} then '{why}'" for condition, why in cases)
+        return f"case {whens} end"
 
 
 def _quoted(name: str) -> str:
@@ -211,7 +246,7 @@ class Tally:
     changed: int = 0
     aside: int = 0
     excluded: int = 0
-    rejects: list[dict[str, Any]] = field(default_factory=list)
+    rejects: pa.Table = field(default_factory=_REJECTS.empty_table)
     unknown: set[str] = field(default_factory=set)
     # File or answer → rows read from it (the excluded ones left out), rows of it set aside.
     by_whence: dict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
@@ -223,7 +258,7 @@ class Tally:
         self.changed += other.changed
         self.aside += other.aside
         self.excluded += other.excluded
-        self.rejects += other.rejects
+        self.rejects = pa.concat_tables([self.rejects, other.rejects])
         self.unknown |= other.unknown
         for whence, counts in other.by_whence.items():
             self.by_whence[whence] = list(
@@ -235,8 +270,53 @@ class Tally:
         return set(self.by_whence)
 
 
-# Rows typed and protected, what was counted on the way, their keys when they are remembered.
-Protected: TypeAlias = tuple[pa.Table, Tally, list[pa.Table]]
+class Known:
+    """The content last seen under each key, by their hashes: sorted runs, the later over the older.
+
+    A run is merged with one that is as short, so that a batch is looked up in a few of them however
+    many rows there are, and each row is sorted again a few times only.
+    """
+
+    def __init__(self) -> None:
+        self.runs: list[tuple[Hashes, Hashes]] = []
+
+    def meet(self, keys: Hashes, rows: Hashes) -> tuple[Hashes, Hashes]:
+        """Remember `rows` under `keys`; return which keys were known, and which with this row."""
+        order = np.argsort(keys)
+        sought, content = keys[order], rows[order]
+        met, same = (np.zeros(len(keys), bool) for _ in range(2))
+        for known, were in self.runs:
+            places = np.searchsorted(known, sought)
+            places[places == len(known)] = 0
+            found = known[places] == sought
+            met |= found
+            same = np.where(found, were[places] == content, same)
+        self._add(sought[~same], content[~same])
+        back = np.empty_like(order)
+        back[order] = np.arange(len(order))
+        return met[back], same[back]
+
+    def _add(self, keys: Hashes, rows: Hashes) -> None:
+        while self.runs and len(self.runs[-1][0]) < min(2 * len(keys), RUN):
+            earlier, were = self.runs.pop()
+            keys, rows = np.concatenate((earlier, keys)), np.concatenate((were, rows))
+            order = np.argsort(keys, kind="stable")
+            keys, rows = keys[order], rows[order]
+            last = np.append(keys[1:] != keys[:-1], True)
+            keys, rows = keys[last], rows[last]
+        if len(keys):
+            self.runs.append((keys, rows))
+
+
+@dataclass
+class Protected:
+    """A batch typed and protected, and what was counted on the way."""
+
+    rows: pa.Table
+    keys: Hashes
+    contents: Hashes
+    tally: Tally
+    seen: list[pa.Table]  # keys of all rows, when they are remembered
 
 
 class Door:
@@ -247,7 +327,6 @@ class Door:
         columns: dlt column hints, by name.
         key: columns that identify a row.
         origin: `reel` or `bac_a_sable`, written in each row.
-        known: rows already landed from this origin, an Arrow table of the key and `_empreinte`.
         remember: keep the keys of all rows seen, for a table whose window is replaced.
     """
 
@@ -257,7 +336,6 @@ class Door:
         columns: Mapping[str, Mapping[str, Any]],
         key: Iterable[str],
         origin: str,
-        known: pa.Table | None = None,
         remember: bool = False,
     ) -> None:
         self.table = table
@@ -268,22 +346,33 @@ class Door:
         self.remember = remember
         self.seen: list[pa.Table] = []
         self.tally = Tally()
-        # No spilling: an unprotected page must never reach the disk.
+        # No spilling: an unprotected page must never reach the disk. One thread to each clerk, and
+        # no copy kept of what was read.
         self.memory = duckdb.connect(
-            config={"temp_directory": "", "python_enable_replacements": False}
+            config={
+                "temp_directory": "",
+                "python_enable_replacements": False,
+                "enable_external_file_cache": False,
+                "threads": 1,
+            }
         )
         self.memory.execute("set timezone = 'UTC'")
         # Pages are read from here, and never from the disk.
         self.files = MemoryFileSystem()
         self.memory.register_filesystem(self.files)
-        self._key_hash = f"hash({', '.join(_quoted(name) for name in self.key)})"
-        self.memory.execute("create table known (key_hash ubigint, row_hash ubigint)")
-        if known is not None:
-            self.memory.register("landed", known)
-            self.memory.execute(
-                f"insert into known select {self._key_hash}, hash(_empreinte) from landed"
-            )
-            self.memory.unregister("landed")
+        self.known = Known()
+
+    @property
+    def hashes(self) -> str:
+        """Return the SQL of the hashes of a row: its key, and what it holds."""
+        # Older rows bear the whole MD5: its beginning tells two contents of one key apart.
+        key = ", ".join(map(_quoted, self.key))
+        return f"hash({key}) as _cle, hash(_empreinte[:{DIGEST}]) as _contenu"
+
+    def close(self) -> None:
+        """Forget all rows; what was counted stays."""
+        self.memory.close()
+        self.known = Known()
 
     def empty(self) -> pa.Table:
         """Return no row of what `admit` yields, its columns in the same order."""
@@ -305,33 +394,30 @@ class Door:
         """
         with ThreadPoolExecutor(CLERKS) as pool:
             busy: deque[Future[Protected]] = deque()
-            for handed in _together(pages):
-                busy.append(pool.submit(self._clerk()._protected, handed))
+            for batch in _together(pages):
+                busy.append(pool.submit(self._clerk()._protected, batch))
                 if len(busy) > CLERKS:
-                    yield self._admitted(*busy.popleft().result())
+                    yield self._admitted(busy.popleft().result())
             while busy:
-                yield self._admitted(*busy.popleft().result())
+                yield self._admitted(busy.popleft().result())
 
     def _clerk(self) -> "Door":
-        """Return a door that works beside this one, on one page, with a tally of its own."""
+        """Return a door that works beside this one, on one batch, with a tally of its own."""
         clerk = copy(self)
         clerk.memory = self.memory.cursor()
         clerk.memory.execute("set timezone = 'UTC'")
         clerk.tally, clerk.seen = Tally(), []
         return clerk
 
-    def _protected(self, page: "pa.Table | Body | list[Records]") -> Protected:
-        if isinstance(page, pa.Table):
-            received = self._header(page)
-        elif isinstance(page, list):
-            received = self._records(page)
+    def _protected(self, batch: Batch) -> Protected:
+        if isinstance(batch, pa.Table):
+            judged = self._table(batch)
+        elif "body" in batch[0]:
+            judged = self._bodies(cast(list[Body], batch))
         else:
-            received = self._body(page)
-        self.tally.read = received.num_rows
-        allowed = self._allowed(received)
-        for whence in allowed["_fichier"].value_counts().to_pylist():
-            self.tally.by_whence[whence["values"]][0] += whence["counts"]
-        typed = self._last_of_each_key(self._quarantine(allowed))
+            judged = self._records(cast(list[Records], batch))
+        self.tally.read = judged.num_rows
+        typed = self._last_of_each_key(self._quarantine(self._allowed(judged)))
         if self.remember:
             self.seen.append(typed.select(self.key))
         for column in self.kept:
@@ -344,14 +430,17 @@ class Door:
                 typed = typed.set_column(index, column.name, treat(typed[column.name]))
         self.memory.register("typed", typed)
         digest = _digest(_quoted(column.name) for column in self.kept)
-        digested = self._run(f"select *, {digest} as _empreinte from typed")
+        told = self._run(
+            f"select {self.hashes}, _empreinte from (select *, {digest} as _empreinte from typed)"
+        )
         self.memory.close()
-        return digested, self.tally, self.seen
+        rows = typed.append_column("_empreinte", told["_empreinte"])
+        return Protected(rows, *hashes(told), self.tally, self.seen)
 
-    def _admitted(self, arrived: pa.Table, tally: Tally, seen: list[pa.Table]) -> pa.Table:
-        moved = self._compare(arrived)
-        self.tally.add(tally)
-        self.seen += seen
+    def _admitted(self, batch: Protected) -> pa.Table:
+        moved = self._compare(batch)
+        self.tally.add(batch.tally)
+        self.seen += batch.seen
         return moved
 
     def matching(self, header: Iterable[str]) -> dict[str, list[str]]:
@@ -377,8 +466,8 @@ class Door:
             if column.required and not matching[column.name]
         ]
 
-    def _header(self, page: pa.Table) -> pa.Table:
-        """Rename the columns of a table of text to ours; a column known by two names is merged."""
+    def _table(self, page: pa.Table) -> pa.Table:
+        """Judge a table of text; a column known by two names is merged."""
         matching = self.matching(name for name in page.column_names if name not in _WHERE)
         used = {outside for names in matching.values() for outside in names}
         self.tally.unknown.update(set(page.column_names) - used - set(_WHERE))
@@ -389,43 +478,37 @@ class Door:
             else f"cast(null as varchar) as {_quoted(name)}"
             for name, names in matching.items()
         )
-        where = ", ".join(
-            name if name in page.column_names else f"null as {name}" for name in _WHERE
-        )
-        return self._run(f"select {texts}, {where} from page")
+        judged = self._judged(f"select {texts} from page")
+        for name, kind in zip(_WHERE, (pa.string(), pa.int64()), strict=True):
+            known = name in page.column_names
+            place = page[name].cast(kind) if known else pa.nulls(page.num_rows, kind)
+            judged = judged.append_column(name, place)
+        return judged
 
     def _records(self, pages: list[Records]) -> pa.Table:
-        """Take the declared fields out of JSON records, each as text."""
+        """Judge JSON records."""
         records = [record for page in pages for record in page["records"]]
         # As text and not as escapes: half a character is then replaced, and refuses its row alone.
         written = (json.dumps(record, ensure_ascii=False) for record in records)
         lines = "\n".join(written).encode(errors="replace")
-        counts = [len(page["records"]) for page in pages]
-        return (
-            self._parsed(lines, "newline_delimited", records[0])
-            .append_column("_fichier", _repeated([page["whence"] for page in pages], counts))
-            .append_column("_ligne", pa.concat_arrays(pa.arange(1, count + 1) for count in counts))
-        )
+        judged, _ = self._parsed([lines], "newline_delimited", records[0])
+        return _placed(judged, pages, [len(page["records"]) for page in pages])
 
-    def _body(self, page: Body) -> pa.Table:
-        body = page["body"]
-        try:
-            text = body.decode()
-        except UnicodeDecodeError:
-            text = body.decode(errors="replace")  # its rows go to quarantine, and no other
-            body = text.encode()
-        start = len(text) - len(text.lstrip("[ \t\r\n\ufeff"))
-        if text[start : start + 1] in ("", "]"):
-            return self._header(pa.table({name: pa.array([], pa.string()) for name in _WHERE}))
-        first, _ = json.JSONDecoder().raw_decode(text, start)
-        form = "array" if text.lstrip()[:1] == "[" else "newline_delimited"
-        parsed = self._parsed(body, form, first)
-        return parsed.append_column(
-            "_fichier", _repeated([page["whence"]], [parsed.num_rows])
-        ).append_column("_ligne", pa.arange(1, parsed.num_rows + 1))
+    def _bodies(self, pages: list[Body]) -> pa.Table:
+        """Judge large answers as they came, all of one form."""
+        bodies = [page["body"] for page in pages]
+        first = {name: value for body in reversed(bodies) for name, value in _first(body).items()}
+        judged, counts = self._parsed(map(_decoded, bodies), _form(bodies[0]), first)
+        return _placed(judged, pages, counts)
 
-    def _parsed(self, body: bytes, form: str, first: Mapping[str, Any]) -> pa.Table:
-        """Read JSON objects, in their order; `first` says which fields they bear."""
+    def _parsed(
+        self, bodies: Iterable[bytes], form: str, first: Mapping[str, Any]
+    ) -> tuple[pa.Table, list[int]]:
+        """Judge JSON objects, in their order; `first` says which fields they bear.
+
+        Returns:
+            The rows judged, and how many each of `bodies` holds.
+        """
         header = list(_paths(first))
         matching = self.matching(header)
         # The first record may lack an optional field that a later one bears.
@@ -444,55 +527,88 @@ class Door:
             f" as {_quoted(name)}"
             for name, names in paths.items()
         )
-        # A file in memory: DuckDB's reader is ten times as fast as its functions on one value.
-        path = f"memory://page-{id(self)}.json"
-        self.files.pipe_file(path, body)
+        # Files in memory: DuckDB's reader is ten times as fast as its functions on one value.
+        files = {f"memory:///{id(self)}-{n}.json": body for n, body in enumerate(bodies)}
+        for path, body in files.items():
+            self.files.pipe_file(path, body)
         try:
-            return self._run(
-                f"select {texts} from read_json('{path}', format = '{form}', columns = {kinds!r})"
+            judged = self._judged(
+                f"select {texts}, _page from read_json({list(files)}, format = '{form}',"
+                f" columns = {kinds!r}, filename = '_page')",
+                "_page",
             )
         finally:
-            self.files.rm_file(path)
+            for path in files:
+                self.files.rm_file(path)
+        counts = {
+            page["values"]: page["counts"] for page in judged["_page"].value_counts().to_pylist()
+        }
+        return judged.drop_columns("_page"), [counts.get(path, 0) for path in files]
 
-    def _allowed(self, received: pa.Table) -> pa.Table:
-        """Leave out the rows that must not come in."""
+    def _judged(self, received: str, *others: str) -> pa.Table:
+        """Type the rows of `received`, SQL of the text of each declared column.
+
+        Args:
+            received: SQL.
+            others: columns that are carried along.
+
+        Returns:
+            The columns kept, with `_hachage` of the key, `_exclue` for the rows that must not come
+            in, and `_motifs`, null but for the rows that break the contract.
+        """
+        typed = ", ".join(f"{c.typed} as {_quoted('=' + c.name)}" for c in self.columns)
+        complaints = ", ".join(f"{c.complaint} as {_quoted('!' + c.name)}" for c in self.columns)
+        told = [_quoted("!" + column.name) for column in self.columns]
+        reasons = ", ".join(
+            f"{{'colonne': '{column.name}', 'texte': {_quoted(column.name)}, 'motif': {why}}}"
+            for column, why in zip(self.columns, told, strict=True)
+        )
         # A word anywhere in the cell: better one row too few than one that is sensitive.
-        unwanted = " or ".join(
+        unwanted = [
             f"coalesce(regexp_matches({_quoted(column.name)},"
             f" '(?i)(^|[^\\pL])({'|'.join(map(re.escape, column.excluded))})([^\\pL]|$)'), false)"
             for column in self.columns
             if column.excluded
+        ]
+        kept = [f"{_quoted('=' + c.name)} as {_quoted(c.name)}" for c in self.kept]
+        key = ", ".join(_quoted("=" + name) for name in self.key)
+        return self._run(
+            f"select {', '.join((*kept, *others))}, hash({key}) as _hachage,"
+            f" {' or '.join(unwanted) or 'false'} as _exclue,"
+            f" case when coalesce({', '.join(told)}, null) is not null then"
+            f" list_filter([{reasons}], lambda one: one.motif is not null) end as _motifs"
+            f" from (select *, {complaints} from (select *, {typed} from ({received})))"
         )
-        if not unwanted:
-            return received
-        self.memory.register("received", received)
-        allowed = self._run(f"select * from received where not ({unwanted})")
-        self.tally.excluded += received.num_rows - allowed.num_rows
-        return allowed
 
-    def _quarantine(self, received: pa.Table) -> pa.Table:
-        """Type the rows; those that break the contract go to the tally with their reasons."""
-        self.memory.register("received", received)
-        typed = ", ".join(f"{c.typed} as {_quoted('=' + c.name)}" for c in self.columns)
-        breach = " or ".join(column.breach for column in self.columns)
-        kept = ", ".join(f"{_quoted('=' + c.name)} as {_quoted(c.name)}" for c in self.kept)
-        judged = self._run(
-            f"select {kept}, _fichier, _ligne, {breach} as _ecartee"
-            f" from (select *, {typed} from received)"
-        )
-        broken = judged["_ecartee"]
+    def _allowed(self, judged: pa.Table) -> pa.Table:
+        """Leave out the rows that must not come in."""
+        unwanted = judged["_exclue"]
+        if pc.any(unwanted).as_py():
+            judged = judged.filter(pc.invert(unwanted))
+            self.tally.excluded += len(unwanted) - judged.num_rows
+        for whence in judged["_fichier"].value_counts().to_pylist():
+            self.tally.by_whence[whence["values"]][0] += whence["counts"]
+        return judged.drop_columns("_exclue")
+
+    def _quarantine(self, judged: pa.Table) -> pa.Table:
+        """Set aside the rows that break the contract, with their reasons."""
+        broken = judged["_motifs"].is_valid()
         if pc.any(broken).as_py():
-            self.memory.register("received", received.filter(broken))
-            reasons = ", ".join(column.reason for column in self.columns)
+            aside = judged.filter(broken).select([*_WHERE, "_motifs"]).combine_chunks()
+            motives = aside["_motifs"].combine_chunks()
+            told = aside.select(_WHERE).take(pc.list_parent_indices(motives))
+            for name, values in zip(
+                ("colonne", "texte", "motif"), motives.flatten().flatten(), strict=True
+            ):
+                told = told.append_column(name, values)
+            self.memory.register("told", told)
             self._set_aside(
-                self._run(
-                    "select _fichier as fichier, _ligne as ligne, list_filter("
-                    f"[{reasons}], lambda c: c.motif is not null) as reasons"
-                    f" from (select *, {typed} from received)"
-                )
+                aside["_fichier"],
+                "select _fichier as fichier, _ligne as ligne, colonne,"
+                f" {_value_class('texte')} as classe_valeur, motif from told",
             )
             judged = judged.filter(pc.invert(broken))
-        return judged.drop_columns("_ecartee")
+        return judged.drop_columns("_motifs")
 
     def _last_of_each_key(self, typed: pa.Table) -> pa.Table:
         """Keep the last row of each key.
@@ -500,11 +616,11 @@ class Door:
         The same row twice says nothing new, a later answer corrects an earlier one; two that differ
         under one key within one file or answer are a conflict.
         """
-        self.memory.register("typed", typed)
-        key = ", ".join(map(_quoted, self.key))
-        keys = self.memory.execute(f"select count(distinct {self._key_hash}) from typed").fetchone()
-        if keys == (typed.num_rows,):
+        hashes = typed["_hachage"].to_numpy()
+        typed = typed.drop_columns("_hachage")
+        if len(np.unique(hashes)) == len(hashes):
             return typed
+        key = ", ".join(map(_quoted, self.key))
         content = _digest(_quoted(column.name) for column in self.kept)
         ranked = typed.append_column("_place", pa.arange(0, typed.num_rows))
         self.memory.register("typed", ranked)
@@ -515,73 +631,106 @@ class Door:
             f" first_value(_fichier) {last} as _derniere"
             f" from (select *, {content} as _contenu from typed)"
         )
+        conflicts = "from ranked where _rival > 1 and _contenu <> _gardee and _fichier = _derniere"
         self._set_aside(
-            self._run(
-                "select _fichier as fichier, _ligne as ligne, [{"
-                f"'colonne': '{self.key[0]}', 'classe_valeur': 'ligne entière', 'motif':"
-                " 'clé en double avec un autre contenu : la dernière ligne est gardée'}] as reasons"
-                " from ranked where _rival > 1 and _contenu <> _gardee and _fichier = _derniere"
-            )
+            self._run(f"select _fichier {conflicts}")["_fichier"],
+            f"select _fichier as fichier, _ligne as ligne, '{self.key[0]}' as colonne,"
+            " 'ligne entière' as classe_valeur,"
+            " 'clé en double avec un autre contenu : la dernière ligne est gardée' as motif"
+            f" {conflicts}",
         )
         return self._run(
             "select * exclude (_place, _rival, _contenu, _gardee, _derniere)"
             " from ranked where _rival = 1 order by _place"
         )
 
-    def _set_aside(self, rows: pa.Table) -> None:
-        for row in rows.to_pylist():
-            self.tally.by_whence[row["fichier"]][1] += 1
-            self.tally.aside += 1
-            self.tally.rejects += [
-                {"fichier": row["fichier"], "ligne": row["ligne"], **reason}
-                for reason in row["reasons"]
-            ]
+    def _set_aside(self, whences: pa.ChunkedArray, reasons: str) -> None:
+        """Count rows set aside, by where they come from, and keep why, which is SQL."""
+        for whence in whences.value_counts().to_pylist():
+            self.tally.by_whence[whence["values"]][1] += whence["counts"]
+        self.tally.aside += len(whences)
+        rejects = self._run(reasons).cast(_REJECTS)
+        self.tally.rejects = pa.concat_tables([self.tally.rejects, rejects])
 
-    def _compare(self, arrived: pa.Table) -> pa.Table:
+    def _compare(self, batch: Protected) -> pa.Table:
         """Keep the rows that this origin has not landed yet, or not with this content."""
-        self.memory.register("arrived", arrived)
-        hashes = self._run(
-            f"select {self._key_hash} as key_hash, hash(_empreinte) as row_hash from arrived"
-        )
-        hashes = hashes.append_column("place", pa.arange(0, arrived.num_rows))
-        self.memory.register("hashes", hashes)
-        met = self._run(
-            "select place, hashes.row_hash = known.row_hash as is_same"
-            " from hashes join known using (key_hash)"
-        )
-        again = met.filter(met["is_same"])["place"]
-        self.tally.new += arrived.num_rows - met.num_rows
-        self.tally.changed += met.num_rows - len(again)
-        if met.num_rows:
-            self.memory.execute("delete from known where key_hash in (select key_hash from hashes)")
-        self.memory.execute("insert into known select key_hash, row_hash from hashes")
-        if len(again):
-            arrived = arrived.filter(pc.invert(pc.is_in(hashes["place"], again)))
-        rank = pa.arange(self.tally.read, self.tally.read + arrived.num_rows)
-        origin = _repeated([self.origin], [arrived.num_rows])
-        return arrived.append_column("_origine", origin).append_column("_rang", rank)
+        met, same = self.known.meet(batch.keys, batch.contents)
+        self.tally.new += int(np.sum(~met))
+        self.tally.changed += int(np.sum(met & ~same))
+        rows = batch.rows.filter(pa.array(~same)) if same.any() else batch.rows
+        rank = pa.arange(self.tally.read, self.tally.read + rows.num_rows)
+        origin = _repeated([self.origin], [rows.num_rows])
+        return rows.append_column("_origine", origin).append_column("_rang", rank)
 
     def _run(self, sql: str) -> pa.Table:
         return self.memory.execute(sql).to_arrow_table()
 
 
-def _together(pages: Iterable[Page]) -> Iterator["pa.Table | Body | list[Records]"]:
+def _together(pages: Iterable[Page]) -> Iterator[Batch]:
     """Yield the pages, small answers by many: each passage costs the same few queries."""
-    small: list[Records] = []
-    count = 0
+    batch: list[Any] = []
+    kind, share = "", 0.0
     for page in pages:
         if isinstance(page, pa.Table):
             yield page
-        elif "body" in page:
-            yield cast(Body, page)
-        elif records := page["records"]:
-            small.append(cast(Records, page))
-            count += len(records)
-            if count >= ROWS_TOGETHER:
-                yield small
-                small, count = [], 0
-    if small:
-        yield small
+            continue
+        if "body" in page:
+            body = cast(Body, page)["body"]
+            form, weight = _form(body), len(body) / BYTES_TOGETHER
+        else:
+            form, weight = "records", len(page["records"]) / ROWS_TOGETHER
+        if not (form and weight):
+            continue
+        if batch and form != kind:
+            yield batch
+            batch, share = [], 0.0
+        batch.append(page)
+        kind, share = form, share + weight
+        if share >= 1:
+            yield batch
+            batch, share = [], 0.0
+    if batch:
+        yield batch
+
+
+def hashes(rows: pa.Table) -> tuple[Hashes, Hashes]:
+    """Return what the SQL of `Door.hashes` told of `rows`."""
+    return rows["_cle"].to_numpy(), rows["_contenu"].to_numpy()
+
+
+def _placed(rows: pa.Table, pages: Iterable[Any], counts: list[int]) -> pa.Table:
+    """Say where each row was read: which of `pages`, and which row of it."""
+    whences = _repeated([page["whence"] for page in pages], counts)
+    lines = pa.concat_arrays(pa.arange(1, count + 1) for count in counts)
+    return rows.append_column("_fichier", whences).append_column("_ligne", lines)
+
+
+def _form(body: bytes) -> str:
+    """Return how DuckDB calls the form of an answer, nothing when it says nothing."""
+    text = body.lstrip(_BLANK)
+    if not text.lstrip(b"[" + _BLANK).strip(b"]" + _BLANK):
+        return ""
+    return "array" if text.startswith(b"[") else "newline_delimited"
+
+
+def _first(body: bytes) -> dict[str, Any]:
+    """Return the first record of an answer."""
+    text = body.lstrip(b"[" + _BLANK)
+    try:
+        head = text[:FIRST_BYTES].decode(errors="ignore")
+        first: dict[str, Any] = json.JSONDecoder().raw_decode(head)[0]
+    except ValueError:
+        first, _ = json.JSONDecoder().raw_decode(text.decode(errors="replace"))
+    return first
+
+
+def _decoded(body: bytes) -> bytes:
+    """Return `body`, its bad bytes replaced: their rows go to quarantine, and no other."""
+    try:
+        pa.array([body], pa.large_binary()).cast(pa.large_string())
+    except pa.ArrowInvalid:
+        return body.decode(errors="replace").encode()
+    return body
 
 
 def _said(texts: Iterable[str]) -> str:
@@ -608,7 +757,7 @@ def _clean(text: str) -> str:
 def _digest(values: Iterable[str]) -> str:
     """Return the SQL of a stable hash of a row; a null differs from an empty text."""
     texts = ", ".join(f"coalesce(cast({value} as varchar), chr(1))" for value in values)
-    return f"md5(concat_ws(chr(31), {texts}))"
+    return f"md5(concat_ws(chr(31), {texts}))[:{DIGEST}]"
 
 
 def _paths(record: Mapping[str, Any], prefix: str = "") -> Iterable[str]:

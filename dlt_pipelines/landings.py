@@ -30,12 +30,12 @@ from requests import RequestException
 
 from dlt_pipelines import datagouv, depot, polite, privacy, registre, sandbox, stores
 from dlt_pipelines.catalog import CATALOG, Source
-from dlt_pipelines.door import Door
+from dlt_pipelines.door import Door, hashes
 
 REAL, SANDBOX = "reel", "bac_a_sable"
 PARIS = ZoneInfo("Europe/Paris")
 TOGETHER = 6  # sources asked at once
-MEMORY = "600MB"  # of DuckDB while it loads, whatever the number of rows
+MEMORY = "500MB"  # of DuckDB while it loads, whatever the number of rows
 EPOCH = date(2016, 1, 1)  # before the oldest experience of Services Publics+
 Report = Callable[[str], None]
 
@@ -145,17 +145,19 @@ def land(
     landing: Landing | None = None
     started = datetime.now(UTC)
     try:
-        (stores.depot() / name).mkdir(parents=True, exist_ok=True)
-        with registre.ledger() as ledger:
-            past = _remember(ledger, source)
-        if retake:
-            past = replace(past, taken=frozenset())
-        with _ways_in(source, past, report, deadline) as ways:
-            for way in ways:
-                if landing and monotonic() > deadline:
-                    report("budget de temps épuisé : la suite à la prochaine prise")
-                    break
-                landing = _landed_through(source, past, way, landing, report)
+        # A source that lands twice at once would share dlt's working files.
+        with registre.alone(name, lambda: report("attend la fin d’une autre prise de la source")):
+            (stores.depot() / name).mkdir(parents=True, exist_ok=True)
+            with registre.ledger() as ledger:
+                past = _remember(ledger, source)
+            if retake:
+                past = replace(past, taken=frozenset())
+            with _ways_in(source, past, report, deadline) as ways:
+                for way in ways:
+                    if landing and monotonic() > deadline:
+                        report("budget de temps épuisé : la suite à la prochaine prise")
+                        break
+                    landing = _landed_through(source, past, way, landing, report)
     except Exception as error:
         explained = _explained(source, error)
         _record_failure(source, started, explained)
@@ -485,8 +487,10 @@ def _doors(source: Source, origin: str, landed: bool = True) -> dict[str, Door]:
     for table, resource in source.declare(**_nothing(source)).resources.items():
         columns = resource.compute_table_schema()["columns"]
         key = [name for name, hints in columns.items() if hints.get("primary_key")]
-        known = _landed(source, table, key, origin) if landed else None
-        doors[table] = Door(table, columns, key, origin, known, table in source.windows)
+        door = Door(table, columns, key, origin, table in source.windows)
+        if landed:
+            _remind(door, source)
+        doors[table] = door
     return doors
 
 
@@ -501,16 +505,14 @@ def _nothing(source: Source) -> dict[str, Any]:
     return empty | files[source.reads]
 
 
-def _landed(source: Source, table: str, key: list[str], origin: str) -> pa.Table | None:
-    with registre.ledger() as ledger:
-        try:
-            return ledger.execute(
-                f"select {', '.join(key)}, _empreinte from raw_{source.name}.{table}"
-                " where _origine = ?",
-                [origin],
-            ).to_arrow_table()
-        except duckdb.CatalogException:
-            return None
+def _remind(door: Door, source: Source) -> None:
+    """Tell a door which rows have already landed from its origin."""
+    with registre.ledger() as ledger, suppress(duckdb.CatalogException):
+        landed = ledger.execute(
+            f"select {door.hashes} from raw_{source.name}.{door.table} where _origine = ?",
+            [door.origin],
+        )
+        door.known.meet(*hashes(landed.to_arrow_table()))
 
 
 def _load(
@@ -532,6 +534,8 @@ def _load(
         # What an interrupted landing left behind goes in first: dlt would take nothing else.
         pipeline.run()
     pipeline.extract([_protected(door, way, first, report) for door in doors.values()])
+    for door in doors.values():
+        door.close()  # what it remembers takes the memory that loading needs
     pipeline.normalize()
     with registre.WRITER:
         pipeline.load()
@@ -646,24 +650,28 @@ def _record(
             " and list_contains(?, fichier)",
             [source, table, sorted(door.tally.whences)],
         )
-    aside = [
-        {"table_name": table, **reject}
-        for table, door in doors.items()
-        for reject in door.tally.rejects
-    ] + [
+    common = {"source": source, "origine": origin, "prise_at": started}
+    for table, door in doors.items():
+        ledger.register("aside", door.tally.rejects)
+        ledger.execute(
+            "insert into quarantaine.lignes by name select *, $source as source,"
+            " $origine as origine, $prise_at as prise_at, $table as table_name from aside",
+            {**common, "table": table},
+        )
+        ledger.unregister("aside")
+    broken = [
         {
+            **common,
             "table_name": next(iter(doors)),
             "fichier": file.name,
             "ligne": line,
-            "colonne": None,
             "classe_valeur": "ligne entière",
             "motif": reason,
         }
         for file in way.files
         for line, reason in file.broken
     ]
-    common = {"source": source, "origine": origin, "prise_at": started}
-    registre.write(ledger, "quarantaine.lignes", [{**common, **row} for row in aside], "insert")
+    registre.write(ledger, "quarantaine.lignes", broken, "insert")
     registre.write(
         ledger,
         "registre.fichiers",

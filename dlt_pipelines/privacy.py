@@ -10,181 +10,79 @@ import hmac
 import os
 import re
 import secrets
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Iterable
+from functools import reduce
+from itertools import compress
 from typing import NamedTuple
 
-import phonenumbers
 import pyarrow as pa
 import pyarrow.compute as pc
-from stdnum import iban, luhn
-from stdnum.fr import nir
 
-from dlt_pipelines import stores
+from dlt_pipelines import names, patterns, stores
+from dlt_pipelines.names import HELD
+from dlt_pipelines.patterns import Kind
 
 KEEP, REDACT, PSEUDONYMISE, DROP = "keep", "redact", "pseudonymise", "drop"
 TREATMENTS = (KEEP, REDACT, PSEUDONYMISE, DROP)
 
 
-class Pattern(NamedTuple):
-    """A kind of personal datum.
+# Names last: what already bears a mark is no part of one.
+KINDS = (*patterns.PATTERNS, Kind("[nom]", names.HINTS, names.persons))
+_MARKS = re.compile("|".join(re.escape(kind.mark) for kind in KINDS))
 
-    Attributes:
-        mark: what stands in its place.
-        hint: RE2, found in every text where `candidate` is: it sorts out the others in bulk.
-        candidate: where such a datum may be.
-        reach: how many of the first characters of a candidate are one, 0 when it is none.
-    """
 
+class Datum(NamedTuple):
+    """Where a text bears a personal datum, and the mark that takes its place."""
+
+    start: int
+    end: int
     mark: str
-    hint: str
-    candidate: re.Pattern[str]
-    reach: Callable[[str], int]
 
 
-def _digits(text: str) -> str:
-    return re.sub(r"\D", "", text)
+def find(text: str, kinds: Iterable[Kind] = KINDS) -> list[Datum]:
+    """Return where `text` bears personal data, in its order; none overlaps another."""
+    kinds = list(kinds)
+    # Marks of an earlier redaction hold their place, and say no more than that.
+    held = _MARKS.sub(lambda mark: HELD * len(mark[0]), text) if "[" in text else text
+    found: list[Datum] = []
+    while True:
+        before = len(found)
+        for kind in kinds:
+            for start, end in kind.find(held):
+                if HELD not in (datum := held[start:end]) and datum.strip():
+                    found.append(Datum(start, end, kind.mark))
+                    held = held[:start] + HELD * (end - start) + held[end:]
+        # What a mark leaves beside it may now be told from it.
+        if len(found) == before:
+            return sorted(found)
 
 
-PUBLIC_NUMBERS = (
-    phonenumbers.PhoneNumberType.TOLL_FREE,
-    phonenumbers.PhoneNumberType.SHARED_COST,
-    phonenumbers.PhoneNumberType.PREMIUM_RATE,
-    phonenumbers.PhoneNumberType.UAN,
-)
-
-
-def _private_phone(text: str) -> int:
-    if re.match(r"0\d([-/.])\d\d\1(?:19|20)\d\d", text):
-        return 0  # a date, and the first figures of what follows it
-    if re.fullmatch(r"(0|33)[1-79]\d{8}", _digits(text)):
-        return len(text)  # what the library would say too, fifty times as fast
-    try:
-        number = phonenumbers.parse(re.sub(r"\(0\)", "", text), "FR")
-    except phonenumbers.NumberParseException:
-        return 0
-    # 08 numbers belong to administrations and firms: masking them would hide the advice itself.
-    # Any other counts, in the numbering plan or not: a mistyped number may still lead to somebody.
-    return len(text) if phonenumbers.number_type(number) not in PUBLIC_NUMBERS else 0
-
-
-def _nir(text: str) -> int:
-    number = re.sub(r"[\s.\-]", "", text).upper()
-    without_key = re.fullmatch(
-        r"[12]\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[1-8]\d|9[0-8]|2[AB])\d{6}", number
-    )
-    return len(text) if without_key or nir.is_valid(number) else 0
-
-
-def _iban(text: str) -> int:
-    """The words that follow an account number look like the end of it: the key tells where."""
-    for end in range(len(text), 14, -1):
-        number = re.sub(r"[ .-]", "", text[:end])
-        if text[end - 1].isalnum() and iban.is_valid(number, check_country=False):
-            return end
-    return 0
-
-
-def _card(text: str) -> int:
-    digits = _digits(text)
-    return len(text) if 13 <= len(digits) <= 19 and luhn.is_valid(digits) else 0
-
-
-# Longest first: the digits of an IBAN, a card or a NIR must not be taken for a telephone.
-PATTERNS = (
-    Pattern(
-        "[courriel]",
-        r"[@＠]|(?i:\(at\)|\[at\])",
-        re.compile(
-            r"[\w.+%-]{1,64}\s?(?:[@＠]|\(at\)|\[at\])\s?[\w-]{1,63}(?:\.[\w-]{1,63})+", re.I
-        ),
-        len,
-    ),
-    Pattern(
-        "[iban]",
-        r"(?i:[A-Z]{2}\p{Nd}{2}(?:[ .-]?[0-9A-Z]){6})",
-        re.compile(r"\b[A-Z]{2}\d{2}(?:[ .-]?[0-9A-Z]){11,30}", re.I),
-        _iban,
-    ),
-    Pattern(
-        "[nir]",
-        r"\p{Nd}(?:[ .-]?\p{Nd}){12}|(?i:2[AB][ .-]?\p{Nd}{3}[ .-]?\p{Nd}{3})",
-        re.compile(
-            r"(?<!\d)[1-478][ .-]?\d{2}[ .-]?\d{2}[ .-]?(?:\d{2}|2[AB])[ .-]?\d{3}[ .-]?\d{3}"
-            r"(?:[ .-]?\d{2})?(?!\d)",
-            re.I,
-        ),
-        _nir,
-    ),
-    Pattern(
-        "[carte]",
-        r"\p{Nd}(?:[ .-]?\p{Nd}){12}",
-        re.compile(r"(?<!\d)\d{4}(?:[ .-]?\d{4}){2}[ .-]?\d{1,7}(?!\d)"),
-        _card,
-    ),
-    Pattern(
-        "[telephone]",
-        r"[1-9]\)?(?:[ ./_-]{0,2}\p{Nd}){8}",
-        re.compile(
-            r"(?<![\d+])(?<!\d[-/._])"  # not from the middle of a date
-            r"(?:(?:(?:\+|00)\s?(?:33|262|508|590|594|596|681|687|689)[ .\-/]?(?:\(0\))?"
-            r"[ .\-/]?|0)[1-9]|\(0[1-9]\)|33[67])(?:[ .\-/_]{0,2}\d){8}(?!\d)"
-        ),
-        _private_phone,
-    ),
-    Pattern(
-        "[plaque]",
-        r"[A-HJ-NP-TV-Z]{2}[ -]?\p{Nd}{3}[ -]?[A-HJ-NP-TV-Z]{2}|\p{Nd}{2}[ -][A-HJ-NP-Z]{2,3}[ -]"
-        r"|[a-hj-np-tv-z]{2}-?\p{Nd}{3}-?[a-hj-np-tv-z]{2}",
-        # In small letters a blank would make a plate of « le 123 et ».
-        re.compile(
-            r"\b[A-HJ-NP-TV-Z]{2}[ -]?\d{3}[ -]?[A-HJ-NP-TV-Z]{2}\b"
-            r"|\b[a-hj-np-tv-z]{2}(-?)\d{3}\1[a-hj-np-tv-z]{2}\b"
-            r"|\b\d{2,4}[ -][A-HJ-NP-Z]{2,3}[ -](?:\d{2}|2[AB]|97\d)\b"
-        ),
-        len,
-    ),
-    Pattern(
-        "[compte]",
-        r"@",
-        re.compile(r"(?<![\w@.])@\w[\w.-]*"),
-        lambda text: 0 if "gendarmerie" in text.lower() else len(text),  # nobody's
-    ),
-)
-
-# What no hint finds holds none of the patterns: Python's regular expressions never see it.
-_SUSPECT = "|".join(dict.fromkeys(pattern.hint for pattern in PATTERNS))
-
-
-def redact(text: str) -> str:
+def redact(text: str, kinds: Iterable[Kind] = KINDS) -> str:
     """Return `text` with each personal datum replaced by its mark."""
-    for pattern in PATTERNS:
-        text = pattern.candidate.sub(partial(_mark, pattern), text)
-    return text
-
-
-def _mark(pattern: Pattern, match: re.Match[str]) -> str:
-    reach = pattern.reach(match[0])
-    if not reach:
-        return match[0]
-    rest = match[0][reach:]
-    return pattern.mark + pattern.candidate.sub(partial(_mark, pattern), rest)
+    pieces, done = [], 0
+    for start, end, mark in find(text, kinds):
+        pieces += [text[done:start], mark]
+        done = end
+    return "".join(pieces) + text[done:]
 
 
 def redact_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Redact a column of text; nulls stay null."""
-    suspect = _matches(column, _SUSPECT)
+    hinted = [_hinted(column, kind) for kind in KINDS]
+    suspect = reduce(pc.or_, hinted)
     if not pc.any(suspect).as_py():
         return column
-    texts = column.filter(suspect)
-    for pattern in PATTERNS:
-        hinted = _matches(texts, pattern.hint)
-        replaced = [
-            pattern.candidate.sub(partial(_mark, pattern), text)
-            for text in texts.filter(hinted).to_pylist()
-        ]
-        texts = _replaced(texts, hinted, pa.array(replaced, pa.string()))
-    return _replaced(column, suspect, texts.combine_chunks())
+    # What no hint finds holds none of a kind: Python's regular expressions never see it.
+    of_each = zip(*(mask.filter(suspect).to_pylist() for mask in hinted), strict=True)
+    replaced = [
+        redact(text, compress(KINDS, kinds))
+        for text, kinds in zip(column.filter(suspect).to_pylist(), of_each, strict=True)
+    ]
+    return _replaced(column, suspect, pa.array(replaced, pa.string()))
+
+
+def _hinted(column: pa.ChunkedArray, kind: Kind) -> pa.ChunkedArray:
+    return reduce(pc.or_, (_matches(column, hint) for hint in kind.hints))
 
 
 def _matches(column: pa.ChunkedArray, regex: str) -> pa.ChunkedArray:

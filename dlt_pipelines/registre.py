@@ -4,9 +4,11 @@ It lies in `raw.duckdb` and is written in one transaction once the data is in, s
 truth about what was taken: a landing killed before that is simply done again, and merges.
 """
 
+import fcntl
 import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
 import duckdb
@@ -39,8 +41,54 @@ create table if not exists quarantaine.lignes (
 """
 
 
-WRITER = threading.RLock()
-"""Held while the raw store is open: sources are read side by side, and written one by one."""
+STORAGE = "v1.4.0"  # oldest DuckDB that reads the raw store: half the size of what older ones read
+
+
+@contextmanager
+def alone(name: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hold the lock `name` of the data folder, against every other thread and process.
+
+    The system gives it back whatever ends the process. `waiting` is called once if it is taken.
+    """
+    path = stores.data() / "verrous" / f"{name}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        # Not one blocking call: an interruption could not end it.
+        while not _taken(file.fileno()):
+            waiting()
+            waiting = lambda: None  # noqa: E731 – said once
+            time.sleep(0.1)
+        yield
+
+
+def _taken(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+class _Writer(threading.local):
+    """Held while the raw store is open; a thread may enter again what it holds."""
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._held = ExitStack()
+
+    def __enter__(self) -> None:
+        if self._depth == 0:
+            self._held.enter_context(alone("raw"))
+        self._depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._depth -= 1
+        if self._depth == 0:
+            self._held.close()
+
+
+WRITER = _Writer()
+"""Sources are read side by side, and written one by one: DuckDB takes one process at a time."""
 
 
 class LockedError(RuntimeError):
@@ -62,7 +110,7 @@ def ledger() -> Iterator[duckdb.DuckDBPyConnection]:
 
 def _connected() -> duckdb.DuckDBPyConnection:
     try:
-        return duckdb.connect(stores.raw())
+        return duckdb.connect(stores.raw(), config={"storage_compatibility_version": STORAGE})
     except duckdb.IOException as error:
         if "lock" in str(error).lower():
             raise LockedError(f"{stores.raw().name} est tenu par un autre processus") from error

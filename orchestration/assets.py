@@ -5,9 +5,13 @@ raw table is that of the dbt source which reads it, so the lineage joins with no
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import Future, wait
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from queue import SimpleQueue
+from threading import Event
 from typing import Any
 
 import dagster as dg
@@ -18,9 +22,9 @@ from dagster_dbt.asset_utils import (
     get_updated_cli_invocation_params_for_context,
 )
 
-from dlt_pipelines import stores
+from dlt_pipelines import registre, stores
 from dlt_pipelines.catalog import CATALOG
-from dlt_pipelines.landings import Landing, LandingError, land
+from dlt_pipelines.landings import Landing, LandingError, land, land_together
 from orchestration import marks, publication, warehouse
 from orchestration.faults import behind, explain
 from orchestration.site import SiteError, build_site, page_marts
@@ -79,6 +83,56 @@ outside = [
 ]
 
 
+class SideBySide:
+    """The landings of one run: the waits of its sources overlap, each step tells its own."""
+
+    def __init__(self) -> None:
+        self._coming: dict[str, Future[Landing]] | None = None
+        self._said: dict[str, SimpleQueue[str]] = defaultdict(SimpleQueue)
+        self._over = Event()
+        self._held = ExitStack()
+
+    def land(self, name: str, others: Collection[str], report: Callable[[str], None]) -> Landing:
+        """Return the landing of `name`; the first call starts those of `others` too.
+
+        Raises:
+            LandingError: as `land` does; a second call for the same source lands it anew.
+        """
+        if self._coming is None:
+            self._coming = self._held.enter_context(land_together(others, self._hear))
+        coming = self._coming.pop(name, None)
+        if coming is None:
+            return land(name, report)
+        done = False
+        while not done:
+            done = bool(wait([coming], timeout=0.1).done)
+            while not self._said[name].empty():
+                report(self._said[name].get())
+        return coming.result()
+
+    def close(self) -> None:
+        """Let no landing start or read on; what dlt is writing is written."""
+        self._over.set()
+        for coming in (self._coming or {}).values():
+            coming.cancel()
+        self._held.close()
+
+    def _hear(self, name: str, line: str) -> None:
+        if self._over.is_set():
+            raise dg.DagsterExecutionInterruptedError  # what `except Exception` lets through
+        self._said[name].put(line)
+
+
+@dg.resource
+def landings(_: dg.InitResourceContext) -> Iterator[SideBySide]:
+    """Share the landings of a run between its steps."""
+    shared = SideBySide()
+    try:
+        yield shared
+    finally:
+        shared.close()
+
+
 def raw_asset(name: str) -> dg.AssetsDefinition:
     """Return the tables of one source, landed together."""
     source = CATALOG[name]
@@ -119,11 +173,14 @@ def raw_asset(name: str) -> dg.AssetsDefinition:
             ),
         ],
         pool=WRITER,
-        required_resource_keys={"living_run"},
+        required_resource_keys={"living_run", "landings"},
     )
     def landed(context: dg.AssetExecutionContext) -> Events:
+        steps = context.run.step_keys_to_execute or [node.name for node in context.job_def.nodes]
         with told_plainly(context):
-            landing = land(name, report=context.log.info)
+            landing = context.resources.landings.land(
+                name, [step for step in steps if step in CATALOG], context.log.info
+            )
             held = _held(landing)
         context.log.info(_sentence(landing))
         for table, count in landing.tables.items():
@@ -177,7 +234,7 @@ class Held:
 
 
 def _held(landing: Landing) -> Held:
-    with duckdb.connect(str(stores.raw()), read_only=True) as connection:
+    with registre.ledger() as connection:
         rows = {
             table: connection.execute(
                 f'select count(*) from raw_{landing.source}."{table}"'  # noqa: S608
@@ -261,9 +318,12 @@ def built(context: dg.AssetExecutionContext) -> Events:
             arguments = [*selection.selection_args]
             if selection.indirect_selection:
                 arguments += ["--indirect-selection", selection.indirect_selection]
-            result = warehouse.Build(warehouse.build(arguments, context.log.info), False)
+            with registre.WRITER:
+                nodes = warehouse.build(arguments, context.log.info)
+            result = warehouse.Build(nodes, is_unchanged=False)
         else:
-            result = warehouse.refresh(context.log.info)
+            with registre.WRITER:
+                result = warehouse.refresh(context.log.info)
         # An unchanged step says again what its build said: its tables and the verdicts of its
         # tests are those of the same rows. Without these events Dagster would skip what follows,
         # and a publication or a site that failed last time would never be repaired.

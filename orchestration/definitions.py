@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from orchestration.assets import built, ledger, outside, publication_asset, raw, site
+from orchestration.assets import built, landings, ledger, outside, publication_asset, raw, site
 from orchestration.runs import living_run
 from orchestration.schedules import (
     build_site,
@@ -18,7 +18,7 @@ defs = dg.Definitions(
     jobs=[refresh_all, land_all, build_site],
     schedules=[daily_refresh_all],
     sensors=[depot_has_new_files, dead_runs_are_closed],
-    resources={"living_run": living_run},
+    resources={"living_run": living_run, "landings": landings},
     # One process: a process per step took 4 to 5 times as long.
     executor=dg.in_process_executor,
 )

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dbt_project.udfs import suppression
+from dbt_project.udfs import suppression, tableaux
 from dbt_project.udfs.suppression import ABSENT, HIDDEN, System, Table
 
 SEUIL = 5
@@ -226,3 +227,45 @@ def test_what_was_published_is_held_until_the_difference_is_safe() -> None:
     assert held(before, [106, 32, 7, 27, 40])  # uncovered: the other was hidden by it alone
     assert not held(before, [91, 4, 20, 27, 40])  # fifteen more, somewhere hidden
     assert held(before, [66, 2, 7, 17, 40])  # what was said was wrong: for somebody to decide
+
+
+def read(tableau: tableaux.Tableau, rows: list[dict], origin: str = "reel") -> tableaux.Counts:
+    columns = [*tableau.cle, *tableau.dans, "compte"]
+    table = pa.table({name: [row.get(name, "") for row in rows] for name in columns})
+    return tableaux.Counts.read(tableau, table.append_column("origine", [[origin] * len(rows)]))
+
+
+def test_the_audit_attacks_what_is_published_and_names_the_mart() -> None:
+    shared = {"mesure": "n", "population": "p", "total_connu": None, "si": None}
+    declared = tableaux.declared(
+        [
+            {"tableau": "j", "mart": "fct_j", "cle": "jour", "dans": "mois", **shared},
+            {"tableau": "d", "mart": "fct_d", "cle": "mois dep", "dans": "", **shared},
+        ]
+    )
+    days = [{"mois": "a", "jour": str(day), "compte": 20} for day in range(3)]
+    places = [
+        {"mois": "a", "dep": dep, "compte": n} for dep, n in zip("xyz", (3, 7, 50), strict=True)
+    ]
+    exacts = [read(declared[0], days), read(declared[1], places)]
+
+    def leaks(*hidden: str) -> list[str]:
+        shown = [
+            {**place, "compte": None if place["dep"] in hidden else place["compte"]}
+            for place in places
+        ]
+        published = [exacts[0], read(declared[1], shown)]
+        return [str(leak) for leak in tableaux.audit(declared, exacts, published, SEUIL)]
+
+    assert leaks("x", "y") == leaks("x", "y", "z") == []
+    # The days give the month, and the month the place that is hidden alone.
+    assert leaks("x") == ["fct_d, n : 1 cellule(s) déductible(s) des autres"]
+    assert leaks("y") == [
+        "fct_d, n : 1 cellule(s) sous le seuil",
+        "fct_d, n : 1 cellule(s) déductible(s) des autres",
+    ]
+    retained = tableaux.retained(declared, exacts, [None, None], SEUIL).to_pylist()
+    assert [(row["cle"], row["publie_count"]) for row in retained] == [("a|x", None), ("a|y", None)]
+    # What was invented says nothing of what is real.
+    before = [read(declared[0], days, "bac_a_sable"), read(declared[1], places, "bac_a_sable")]
+    assert tableaux.retained(declared, exacts, before, SEUIL).to_pylist() == retained

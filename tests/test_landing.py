@@ -12,12 +12,13 @@ from datetime import datetime
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pytest
 from conftest import REAL_DATA, ROOT, drop_real_files
 
 from dlt_pipelines import depot, landings, stores
 from dlt_pipelines.catalog import CATALOG
-from dlt_pipelines.door import Door
+from dlt_pipelines.door import Door, Known
 from dlt_pipelines.landings import LandingError, land, land_together
 
 HEADER = (
@@ -487,3 +488,59 @@ def test_sources_land_side_by_side_and_each_says_how_it_went(data: Path) -> None
     assert query("select count(*) from registre.prises where statut = 'ok'") == [(4,)]
     for name in landed:
         assert not land(name).changed
+
+
+def test_large_answers_of_every_form_go_through_together() -> None:
+    door = Door(
+        "t",
+        {"id": {"data_type": "bigint", "nullable": False}, "texte": {"x-personal": "keep"}},
+        ["id"],
+        "reel",
+    )
+    bodies = {
+        "a": b'[{"id": 1, "texte": "un"}, {"id": "deux"}]',
+        "b": b" [ ] ",
+        "c": b'\xef\xbb\xbf[{"id": 3, "texte": "b\xe9b\xe9"}, {"id": 4}]',
+        "d": b'{"id": 5, "texte": "\xc3\xa9t\xc3\xa9"}\n{"id": 6, "autre": 1}\n',
+        "e": b"",
+    }
+    pages = [{"whence": name, "body": body} for name, body in bodies.items()]
+    rows = [row for table in door.admit(pages) for row in table.to_pylist()]
+    assert [(row["id"], row["texte"], row["_fichier"], row["_ligne"]) for row in rows] == [
+        (1, "un", "a", 1),
+        (4, None, "c", 2),
+        (5, "été", "d", 1),
+        (6, None, "d", 2),
+    ]
+    assert [tuple(reject.values()) for reject in door.tally.rejects.to_pylist()] == [
+        ("a", 2, "id", "texte de 4 caractères", "n’est pas un nombre entier"),
+        ("c", 1, "texte", "texte de 4 caractères", "caractères illisibles"),
+    ]
+    assert (door.tally.read, door.tally.new, door.tally.aside) == (6, 4, 2)
+    assert dict(door.tally.by_whence) == {"a": [2, 1], "c": [2, 1], "d": [2, 0]}
+
+
+def test_what_was_seen_is_told_as_a_dictionary_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dlt_pipelines.door.RUN", 200)
+    drawn = np.random.default_rng(7)
+    known, seen = Known(), {}
+    for _ in range(60):
+        keys = drawn.choice(3_000, size=drawn.integers(0, 90), replace=False).astype(np.uint64)
+        rows = drawn.integers(0, 3, len(keys)).astype(np.uint64)
+        met, same = known.meet(keys, rows)
+        assert met.tolist() == [key in seen for key in keys]
+        assert same.tolist() == [seen.get(k) == row for k, row in zip(keys, rows, strict=True)]
+        seen.update(zip(keys, rows, strict=True))
+    assert len(known.runs) > 1  # else nothing was looked up in several
+
+
+def test_a_row_that_bears_a_whole_md5_is_the_same_row(data: Path) -> None:
+    write(data, "services_publics_plus", "a.csv", export(*ROWS))
+    land("services_publics_plus")
+    with duckdb.connect(stores.raw()) as connection:
+        connection.execute(
+            "update raw_services_publics_plus.experiences set _empreinte = _empreinte || 'f0e1'"
+        )
+    write(data, "services_publics_plus", "b.csv", export(*ROWS, "4;04/01/2023;A;B;Neutre;75"))
+    landing = land("services_publics_plus")
+    assert (landing.total("new"), landing.total("changed")) == (1, 0)

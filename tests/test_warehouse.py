@@ -25,6 +25,8 @@ MARTS = {
     "fct_besoins__departements",
     "fct_comptes",
     "fct_contacts",
+    "fct_contacts__horaires",
+    "fct_contacts__quotidiens",
     "fct_delinquance",
     "fct_fichiers",
     "fct_moyens",
@@ -448,7 +450,7 @@ def test_a_source_that_contradicts_itself_is_shown(ask: Callable[[str], Any]) ->
     ) == [("2022-01", 10, 10, 10, True), ("2022-02", 9, 10, 10, False)]
     # The code that is no département is counted, under none.
     assert ask(
-        "select departement_code, signalements_count from marts.fct_signalements__departements"
+        "select departement_code, signalements_count from intermediate.int_signalements__mensuels"
         " where mois = '2022-02-01' order by 1 nulls last"
     ) == [("01", 5), (None, 5)]
 
@@ -465,14 +467,14 @@ def test_a_day_begins_at_midnight_in_paris(ask: Callable[[str], Any]) -> None:
 def test_reports_of_every_service_keep_their_grain(ask: Callable[[str], Any]) -> None:
     assert ask(
         "select source, menace, strftime(jour, '%Y-%m-%d'), signalements_count, montant_eur"
-        " from marts.fct_signalements where source != 'perceval' order by all"
+        " from intermediate.int_signalements__quotidiens where source != 'perceval' order by all"
     ) == [
         ("pre_plainte", "non_precisee", "2025-10-26", 2, None),
         ("signalements_agreges", "escroquerie_en_ligne", "2024-11-03", 5, None),
     ]
     assert ask(
         "select source, strftime(mois, '%Y-%m'), departement_code, signalements_count"
-        " from marts.fct_signalements__departements where source != 'perceval' order by all"
+        " from intermediate.int_signalements__mensuels where source != 'perceval' order by all"
     ) == [
         ("pre_plainte", "2025-10", "74", 1),
         ("pre_plainte", "2025-10", None, 1),
@@ -481,10 +483,10 @@ def test_reports_of_every_service_keep_their_grain(ask: Callable[[str], Any]) ->
     ]
     assert ask(
         "select service, grain, strftime(debut_le, '%Y-%m-%d'), departement_code,"
-        " signalements_count from marts.fct_signalements__services order by all"
+        " signalements_count from intermediate.int_signalements__services order by all"
     ) == [
-        ("plainte_en_ligne", "jour", "2024-11-03", "01", 3),
-        ("plainte_en_ligne", "jour", "2024-11-03", None, 2),
+        ("plainte_en_ligne", "jour", "2024-11-01", "01", 3),
+        ("plainte_en_ligne", "jour", "2024-11-01", None, 2),
         ("thesee", "mois", "2024-11-01", None, 100),
     ]
 
@@ -494,9 +496,13 @@ def test_a_pre_plainte_lasts_across_midnight_and_the_change_of_clocks(
     ask: Callable[[str], Any],
 ) -> None:
     assert ask(
-        "select declaration_id, strftime(jour, '%m-%d'), duree_secondes, type_personne,"
-        " departement_code from marts.fct_pre_plaintes order by 1"
-    ) == [("1", "10-26", 7200, "physique", "74"), ("2", "10-26", None, "inconnu", None)]
+        "select type_personne, strftime(mois, '%Y-%m'), is_terminee, declarations_count,"
+        " duree_secondes, duree_mediane_secondes"
+        " from intermediate.int_pre_plaintes__mensuelles order by 1 desc"
+    ) == [
+        ("physique", "2025-10", True, 1, 7200, 7200.0),
+        ("inconnu", "2025-10", False, 1, None, None),
+    ]
 
 
 @pytest.mark.slow
@@ -514,17 +520,155 @@ def test_a_threat_that_nobody_mapped_stops_the_reports(
 
 @pytest.mark.slow
 def test_an_unknown_reason_is_counted_as_such(ask: Callable[[str], Any]) -> None:
-    assert [
-        (category, str(hour_at), hour, count)
-        for category, hour_at, hour, count in ask(
-            "select categorie, heure_at, heure, contacts_count from marts.fct_contacts"
-            " order by heure_at, categorie"
-        )
-    ] == [
-        ("non_classe", "2025-10-26 00:00:00", 2, 1),
-        ("signalement", "2025-10-26 00:00:00", 2, 1),
-        ("signalement", "2025-10-26 01:00:00", 2, 1),
+    assert ask(
+        "select categorie, motif, contacts_count from intermediate.int_contacts__mensuels"
+        " order by all"
+    ) == [
+        ("non_classe", "Hameçonnage", 1),
+        ("signalement", "Hameçonnage", 1),
+        ("signalement", "hameçonnage", 1),
     ]
+    # The two hours of the same name are one on the clocks of Paris.
+    assert ask("select heure, contacts_count from intermediate.int_contacts__horaires") == [(2, 3)]
+
+
+@pytest.mark.slow
+def test_a_small_count_of_persons_is_null_and_what_would_give_it_back_too(
+    ask: Callable[[str], Any],
+) -> None:
+    assert ask(
+        "select strftime(jour, '%Y-%m-%d'), signalements_count, montant_eur, is_masque"
+        " from marts.fct_signalements where source = 'perceval' order by jour"
+    ) == [
+        ("2022-01-31", 10, None, False),
+        ("2022-02-01", None, None, True),
+        ("2022-02-02", None, None, True),
+    ]
+    assert ask("select contacts_count, is_masque from marts.fct_contacts") == [(None, True)] * 3
+    assert (
+        ask(
+            "select declarations_count, duree_secondes, duree_mediane_secondes"
+            " from marts.fct_pre_plaintes"
+        )
+        == [(None, None, None)] * 2
+    )
+
+
+@pytest.mark.slow
+def test_a_month_that_goes_on_is_not_published(dbt: Dbt, tmp_path: Path) -> None:
+    create_raw(
+        tmp_path / "raw.duckdb",
+        {
+            "raw_perceval.nb_report_day": [
+                {"day": day, "count": 50} for day in ("2022-01-31", "2022-02-01")
+            ]
+        },
+    )
+    today = "{aujourd_hui: 2022-02-28}"
+    dbt(tmp_path, "build", "--select", "+int_cellules__retenues", "--vars", today)
+    with duckdb.connect(str(tmp_path / "warehouse.duckdb"), read_only=True) as connection:
+        days = connection.execute("select jour from intermediate.int_signalements__quotidiens")
+        assert [str(day) for (day,) in days.fetchall()] == ["2022-01-31"]
+
+
+@pytest.mark.slow
+def test_who_came_since_the_last_publication_is_not_told(dbt: Dbt, tmp_path: Path) -> None:
+    def declare(by_department: dict[str, int]) -> None:
+        with duckdb.connect(str(tmp_path / "raw.duckdb")) as connection:
+            for code, count in by_department.items():
+                connection.execute(
+                    "insert into raw_pre_plainte.declarations (stats_id, stats_debut_declaration,"
+                    " stats_dpt_unite, stats_pers_physique) select uuid()::text,"
+                    " timestamptz '2022-01-10 10:00:00+00', ?, 1 from range(?)",
+                    [code, count],
+                )
+
+    def publish() -> list[tuple[Any, ...]]:
+        marts = ["fct_signalements__departements", "fct_signalements"]
+        dbt(tmp_path, "run", "--select", *(f"+{mart}" for mart in marts))
+        published = tmp_path / "published" / "cyberimpact.duckdb"
+        published.unlink(missing_ok=True)
+        published.parent.mkdir(exist_ok=True)
+        with duckdb.connect(str(published)) as connection:
+            connection.execute(f"attach '{tmp_path / 'warehouse.duckdb'}' as w (read_only)")
+            connection.execute("create schema marts")
+            for mart in marts:
+                connection.execute(f"create table marts.{mart} as from w.marts.{mart}")
+            return connection.execute(
+                "select departement_code, signalements_count"
+                " from marts.fct_signalements__departements"
+                " union all select 'jour', signalements_count from marts.fct_signalements"
+                " order by 1"
+            ).fetchall()
+
+    create_raw(
+        tmp_path / "raw.duckdb",
+        {table: rows for table, rows in RECEIVED.items() if table.startswith("raw_geographie")},
+    )
+    dbt(tmp_path, "seed")
+    declare({"01": 30, "74": 20, "75": 3, "971": 7})
+    first = publish()
+    assert first == [("01", 30), ("74", 20), ("75", None), ("971", None), ("jour", 60)]
+    declare({"75": 1})
+    assert publish() == first
+    declare({"74": 2})
+    assert publish() == first
+    declare({"01": 10, "74": 8, "75": 6, "971": 9})
+    assert publish() == [("01", 40), ("74", 30), ("75", 10), ("971", 16), ("jour", 96)]
+
+
+PERSONS = ("perceval", "pre_plainte", "ma_gendarmerie", "jedonnemonavis", "signalements_agreges")
+
+
+def exposed(manifest: dict[str, Any]) -> dict[str, str]:
+    """Return the marts that break the law of small cells, with what they break."""
+    nodes = manifest["nodes"]
+
+    def nature(node: dict[str, Any]) -> str | None:
+        declared = node["config"]["meta"].get("petites_cellules") or {}
+        return declared.get("nature")
+
+    def reaches_persons(unique_id: str) -> bool:
+        node = nodes.get(unique_id)
+        if node is None or node["resource_type"] == "seed":
+            return False
+        if node["name"].startswith("stg_"):
+            return node["name"].removeprefix("stg_").split("__")[0] in PERSONS
+        if nature(node) in ("protege", "public"):
+            return False
+        return any(map(reaches_persons, node["depends_on"]["nodes"]))
+
+    seed = PROJECT / "seeds/ref_tableaux.csv"
+    listed = {line.split(",")[1] for line in seed.read_text("utf-8").splitlines()[1:]}
+    found = {}
+    for node in nodes.values():
+        if node["resource_type"] != "model" or node["schema"] != "marts":
+            continue
+        name, kind = node["name"], nature(node)
+        declared = node["config"]["meta"].get("petites_cellules") or {}
+        if kind not in ("protege", "derive", "public", "technique"):
+            found[name] = "no declaration"
+        elif kind in ("public", "technique") and not declared.get("raison"):
+            found[name] = "no reason"
+        elif (kind == "protege") != (name in listed):
+            found[name] = "ref_tableaux says otherwise"
+        elif kind == "derive" and any(map(reaches_persons, node["depends_on"]["nodes"])):
+            found[name] = "reads persons unprotected"
+    return found
+
+
+def test_every_mart_says_how_it_keeps_small_counts(dbt: Dbt) -> None:
+    manifest = json.loads(dbt.manifest.read_text())
+    assert exposed(manifest) == {}
+    nodes = {node["name"]: node for node in manifest["nodes"].values()}
+    # The law can be broken.
+    nodes["fct_audience"]["config"]["meta"] = {}
+    nodes["fct_comptes"]["config"]["meta"]["petites_cellules"] = {"nature": "public"}
+    nodes["fct_delinquance"]["config"]["meta"]["petites_cellules"] = {"nature": "protege"}
+    nodes["ref_sources"]["config"]["meta"]["petites_cellules"] = {"nature": "derive"}
+    assert set(exposed(manifest)) == {
+        "fct_audience", "fct_comptes", "fct_delinquance", "ref_sources",
+    }  # fmt: skip
 
 
 @pytest.mark.slow

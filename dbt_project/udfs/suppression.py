@@ -20,7 +20,8 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-ABSENT, HIDDEN = -2, -1  # what a reader of the previous publication saw, when no count
+# What a reader saw of a cell, when no count: no table to look into, no row in it, a hidden one.
+UNSEEN, ABSENT, HIDDEN = -3, -2, -1
 
 
 @dataclass(frozen=True)
@@ -410,12 +411,12 @@ def _programmed(of: System, inside: Flags, seen: Ints, low: Floats, high: Floats
 def held(of: System, hidden: Flags, before: Ints, threshold: int) -> Flags:
     """Return the cells whose block must stay as it was published.
 
-    `before` is what a reader saw of each cell: a count, HIDDEN or ABSENT. A block that had never
-    been published is new and never held; one that says the same again is not either. Otherwise the
-    reader may set the two side by side: no difference below the threshold may show, nor may the
-    difference give a hidden cell back.
+    `before` is what a reader saw of each cell: a count, HIDDEN, ABSENT or UNSEEN. A block that
+    had never been published is new and never held; one that says the same again is not either.
+    Otherwise the reader may set the two side by side: no difference below the threshold may show,
+    nor may the difference give a hidden cell back.
     """
-    printed = of.is_printed
+    printed = of.is_printed & (before != UNSEEN)
     block = of.blocks()
     present = printed & (before != ABSENT)
     now = np.where(hidden, HIDDEN, of.values)

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from dbt_project.udfs import suppression
-from dbt_project.udfs.suppression import ABSENT, HIDDEN, Flags, Ints, System, Table
+from dbt_project.udfs.suppression import ABSENT, HIDDEN, UNSEEN, Flags, Ints, System, Table
 
 UNKNOWN = "∅"  # as the macro nom_de_cellule writes it
 
@@ -110,7 +110,7 @@ def retained(
     """
     of = _system(tableaux, exacts)
     hidden = suppression.protect(of, threshold)
-    seen = np.full(len(of.values), ABSENT, np.int64)
+    seen = np.full(len(of.values), UNSEEN, np.int64)
     for tableau, exact, previous in zip(tableaux, exacts, before, strict=True):
         if previous is not None:
             np.maximum.at(seen, of.rows[tableau.name], _seen(exact, previous))
