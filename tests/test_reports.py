@@ -1,5 +1,6 @@
 """The pages: their laws, their words, their figures, their filters, opened in a real browser."""
 
+import csv
 import gzip
 import json
 import os
@@ -20,6 +21,7 @@ import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from dlt_pipelines import stores
 from orchestration.site import REPORTS, SiteError, application, build_site, page_marts
 
 PAGES = ["", *(f"{page}/" for page in page_marts() if page != "index")]
@@ -79,6 +81,28 @@ def test_every_figure_says_what_it_covers() -> None:
     for page in (REPORTS / "pages").rglob("*.md"):
         for figure in re.findall(r"<Chiffre .*/>", page.read_text("utf-8")):
             assert " period=" in figure, f"{page.name} : {figure}"
+
+
+def test_the_rule_of_needs_is_written_with_its_thresholds() -> None:
+    page = (REPORTS / "pages/besoins.md").read_text("utf-8")
+    with (stores.ROOT / "dbt_project/seeds/ref_methodes.csv").open(encoding="utf-8") as seed:
+        rule = {
+            row["parametre"]: float(row["valeur"])
+            for row in csv.DictReader(seed)
+            if row["methode_id"] == "adequation"
+        }
+
+    def percent(name: str) -> str:
+        return f"{rule[name] * 100:g}".replace(".", ",") + " %"
+
+    for sentence in (
+        f"moins de {rule['demande_min']:g} demandes, ou moins de {percent('demande_part_min')}",
+        f"sur au moins {rule['notes_min']:g} réponses",
+        f"moins de {percent('satisfaction_min')} sont satisfaites",
+        f"moins de {percent('aboutis_min')} aboutissent",
+        f"inférieure à {percent('audience_indice_min')} de la part",
+    ):
+        assert sentence in page
 
 
 def test_patches_are_made_for_the_locked_versions() -> None:
@@ -468,6 +492,57 @@ def test_the_map_follows_its_measure_and_the_keyboard(visit: Visit) -> None:
         page.keyboard.press("ArrowRight")
         expect(page.locator("path:focus")).to_have_attribute("data-code", code)
         expect(page.locator("[data-carte] .reading")).to_contain_text(f"({code})")
+    assert visit.faults == []
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_needs_without_an_answer_and_the_map_of_a_need(visit: Visit) -> None:
+    visit.open("besoins/")
+    page = visit.page
+
+    def expect_balance(period: int) -> None:
+        demand, unanswered, share = visit.world.sql(
+            "with besoins as (select distinct besoin_code, demande_count,"
+            " etat_besoin in ('absent', 'insuffisant', 'meconnu') as is_sans_reponse"
+            f" from marts.fct_adequation where periode_rang = {period})"
+            " select sum(demande_count)::bigint, count(*) filter (where is_sans_reponse),"
+            " (sum(demande_count) filter (where is_sans_reponse) / sum(demande_count))::double"
+            " from besoins"
+        )
+        visit.expect_figure("Demandes reconnues", demand)
+        visit.expect_figure("Besoins sans réponse", unanswered)
+        visit.expect_figure("Part de la demande sans réponse", _percent(share))
+
+    expect_balance(1)
+    where = "from marts.fct_besoins__departements where periode_rang = 1 and famille = 'avis'"
+    need, label = visit.world.sql(
+        f"select besoin_code, besoin_label from (select besoin_code {where}"
+        " group by 1 order by sum(messages_count) desc, 1 limit 1)"
+        " inner join marts.ref_besoins using (besoin_code)"
+    )
+    page.get_by_label("Canal").select_option(value="avis")
+    page.get_by_label("Besoin").select_option(value=str(need))
+    where += f" and besoin_code = '{need}'"
+    messages, located = visit.world.sql(
+        "select sum(messages_count)::bigint, (sum(messages_count)"
+        f" filter (where departement_code is not null) / sum(messages_count))::double {where}"
+    )
+    visit.expect_figure("Messages et signalements de ce besoin", messages)
+    visit.expect_figure("Part située sur la carte", _percent(located))
+    expect(page.locator("[data-carte] figcaption")).to_contain_text(str(label))
+    (rate,) = visit.world.sql(
+        f"select printf('%.2f', taux_lisse) {where} and departement_code = '59'"
+    )
+    expect(page.locator('path[data-code="59"]')).to_have_attribute(
+        "aria-label", f"Nord (59) : {str(rate).replace('.', ',')}", timeout=20_000
+    )
+    page.get_by_label("Canal").select_option(value="toutes")
+    masked = visit.world.sql(
+        "select count(*) from marts.fct_besoins__departements where periode_rang = 1"
+        f" and famille = 'toutes' and is_masque and besoin_code = '{need}'"
+    )
+    visit.expect_figure("Territoires à effectif masqué", masked[0])
     assert visit.faults == []
 
 
