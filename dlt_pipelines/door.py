@@ -9,6 +9,7 @@ The declaration of the table (dlt column hints) says the rest:
     data_type   text | bigint | double | date | timestamp
     nullable    False: a row without it is quarantined, a file without the column is refused
     x-personal  keep | redact | pseudonymise | drop (a text that says nothing is redacted)
+    x-public    True: a key shaped like an address, which names an institution's account
     x-names     other names of the column outside, dotted inside nested records
     x-format    departement | mois | annee: a code brought to its one writing
     x-min       smallest value that makes sense
@@ -116,6 +117,7 @@ class Column:
     minimum: float | None
     excluded: tuple[str, ...]
     check: tuple[str, ...]
+    public: bool
 
     @classmethod
     def declared(cls, name: str, hints: Mapping[str, Any]) -> "Column":
@@ -134,6 +136,7 @@ class Column:
             minimum=hints.get("x-min"),
             excluded=tuple(hints.get("x-exclude", ())),
             check=tuple(hints.get("x-check", ())),
+            public=bool(hints.get("x-public")),
         )
 
     @cached_property
@@ -201,7 +204,7 @@ class Column:
             cases.append((f"{value} < {first} or {value} >= {after}", kind))
         if self.required:
             cases.append((f"{text} is null", "valeur obligatoire absente"))
-            if self.data_type == "text" and self.personal == privacy.KEEP:
+            if self.data_type == "text" and self.personal == privacy.KEEP and not self.public:
                 # A key is kept as it is: what identifies somebody must not be one.
                 told = f"regexp_matches({text}, '{_SOMEBODY}')"
                 ours = f"regexp_matches({text}, '(?i)gendarmerie|gouv')"

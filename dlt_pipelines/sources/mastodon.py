@@ -33,7 +33,7 @@ COUNT = {**KEEP, "data_type": "bigint", "x-min": 0}
 MOMENT = {**KEEP, "data_type": "timestamp", "nullable": False}
 
 ACCOUNTS: dict[str, Any] = {
-    "acct": {**KEEP, "nullable": False},
+    "acct": {**KEEP, "nullable": False, "x-public": True},
     "observed_on": {**KEEP, "data_type": "date", "nullable": False},
     "observed_at": MOMENT,
     "display_name": KEEP,
