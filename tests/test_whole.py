@@ -77,3 +77,14 @@ def test_running_again_changes_no_count_and_builds_nothing_again(real: Path) -> 
     assert counts(real) == before
     assert (real / "site/index.html").stat().st_mtime_ns == site
     assert "inchangé" in outcome.stdout
+
+
+def test_sources_of_a_run_land_side_by_side(real: Path) -> None:
+    with duckdb.connect(real / "raw.duckdb", read_only=True) as connection:
+        ((at_once,),) = connection.execute(
+            "select count(*) from registre.prises as one inner join registre.prises as other"
+            " on one.source < other.source"
+            " and other.debut_at < one.debut_at + to_seconds(one.secondes)"
+            " and one.debut_at < other.debut_at + to_seconds(other.secondes)"
+        ).fetchall()
+    assert at_once > 0
