@@ -33,10 +33,10 @@ status: install ## l'état en un écran
 	@$(PY) -m orchestration status
 
 test: lint ## toutes les vérifications
-	@$(PY) -m pytest -n 2 --dist loadgroup
+	@$(PY) -m pytest -n 2 --dist loadfile
 
 test-fast: lint ## les vérifications qui ne construisent pas d'entrepôt
-	@$(PY) -m pytest -n 2 --dist loadgroup -m "not slow"
+	@$(PY) -m pytest -n 2 --dist loadfile -m "not slow"
 
 lint: install ## style, types, lois d'import, SQL
 	@$(VENV)/bin/ruff check .

@@ -336,8 +336,6 @@ def _ways_in(
         world = sandbox.world()
         with sandbox.serve(world) as url:
             played = _played(source, past, world, url, report, polite.Session(deadline))
-            # What the sandbox does not play waits for its first real file.
-            played = played or [_Way(SANDBOX)]
             played[-1].refused += real.refused
             yield played
 
@@ -454,7 +452,8 @@ def _played(
         if dropped.files or not source.has_api:
             ways.append(dropped)
     if not source.has_api:
-        return ways
+        # What the sandbox does not play waits for its first real file.
+        return ways or [_Way(SANDBOX)]
     cursor = past.cursors.get(SANDBOX)
     since = date.fromisoformat(cursor) if cursor else world.start
     first = max(world.start, since - source.look_back)

@@ -90,17 +90,15 @@ _ACRONYMS = _LISTED["acronyms"]
 
 FIRST_NAMES: dict[str, str] = {
     name: kind
-    for kind, names in (
+    for kind, names in (  # the most cautious list has the last word
+        (ANY, _LISTED["first_names"]),
         (PLACE, _LISTED["place_first_names"]),
         (CALENDAR, _LISTED["calendar_first_names"]),
         (WORD, _LISTED["word_first_names"]),
         (CAPITAL, _LISTED["capital_first_names"]),
-        (ANY, _LISTED["first_names"]),
     )
-    for name in sorted(names)
+    for name in names
 }
-for _kind in ("place", "calendar", "word", "capital"):  # the most cautious list has the last word
-    FIRST_NAMES |= dict.fromkeys(sorted(_LISTED[f"{_kind}_first_names"]), _kind)
 SURNAMES = _LISTED["surnames"]
 WORD_SURNAMES = _LISTED["word_surnames"]
 

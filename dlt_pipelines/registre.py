@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from typing import Any
+from typing import IO, Any
 
 import duckdb
 import pyarrow as pa
@@ -54,14 +54,15 @@ def alone(name: str, waiting: Callable[[], None] = lambda: None) -> Iterator[Non
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         # Not one blocking call: an interruption could not end it.
-        while not _taken(file.fileno()):
+        while not taken(file):
             waiting()
             waiting = lambda: None  # noqa: E731 – said once
             time.sleep(0.1)
         yield
 
 
-def _taken(file: int) -> bool:
+def taken(file: IO[Any]) -> bool:
+    """Try to lock an open file, until it is closed; say whether it was free."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

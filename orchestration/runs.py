@@ -15,12 +15,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
 
 import dagster as dg
 from dagster._utils.interrupts import check_captured_interrupt
 
-from dlt_pipelines import stores
+from dlt_pipelines import registre, stores
 
 SECONDS_BETWEEN_LOOKS = 5
 # A run is without its lock for an instant after its start and before its end.
@@ -112,7 +111,7 @@ def _without_lock(instance: dg.DagsterInstance) -> set[str]:
 def _is_held(run_id: str) -> bool:
     try:
         with _lock(run_id).open() as lock:
-            return not _taken(lock)
+            return not registre.taken(lock)
     except FileNotFoundError:
         return False
 
@@ -141,19 +140,11 @@ def _holding(run_id: str) -> Iterator[None]:
     unseen = path.with_suffix(".new")  # locked before anyone can see it and think it dead
     path.parent.mkdir(parents=True, exist_ok=True)
     with unseen.open("w") as lock:
-        _taken(lock)
+        registre.taken(lock)
         unseen.rename(path)
         yield
         # Not if the slots could not be freed: the file then tells the next run.
         path.unlink(missing_ok=True)
-
-
-def _taken(lock: TextIO) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _lock(run_id: str) -> Path:

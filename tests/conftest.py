@@ -24,13 +24,6 @@ REAL_FILES = {
 }
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together, when the suite runs in several processes, what shares a costly fixture."""
-    for item in items:
-        shares = "built" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("built" if shares else item.path.stem))
-
-
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty data folder, the one that the system writes to during the test."""

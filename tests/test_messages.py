@@ -217,10 +217,11 @@ def test_texts_do_not_leak_into_each_other() -> None:
     ]
 
 
-def told(*texts: str) -> list[tuple[int, str, float, str | None]]:
-    lexicon = messages.Lexicon(ROWS)
+def told(
+    *texts: str, rows: list[dict[str, object]] = ROWS
+) -> list[tuple[int, str, float, str | None]]:
     parents = {"vol": "plainte", "plainte": None}
-    labels = messages.labels(messages.read(pa.array(texts)), lexicon, parents, 1.0)
+    labels = messages.labels(messages.read(pa.array(texts)), messages.Lexicon(rows), parents, 1.0)
     return sorted(
         zip(
             labels.texts.tolist(),
@@ -245,24 +246,9 @@ def test_a_message_carries_every_label_with_the_words_that_decided() -> None:
 def test_a_hint_of_a_need_inherits_from_its_parent() -> None:
     assert told("Vélo") == [(0, "indetermine", 0.0, None)]
     assert told("Plainte pour un vélo") == [(0, "indetermine", 0.0, None)]
-    ((_, code, score, why),) = messages_of_a_heavier_parent("Plainte pour un vélo")
-    assert (code, score, why) == ("vol", 1.0, "plaint*, vélo")
-
-
-def messages_of_a_heavier_parent(text: str) -> list[tuple[int, str, float, str | None]]:
     heavier = [{**row, "poids": 1.0} if row["code"] == "plainte" else row for row in ROWS]
-    labels = messages.labels(
-        messages.read(pa.array([text])), messages.Lexicon(heavier), {"vol": "plainte"}, 1.0
-    )
-    return list(
-        zip(
-            labels.texts.tolist(),
-            labels.codes.to_pylist(),
-            labels.scores.tolist(),
-            labels.why.to_pylist(),
-            strict=True,
-        )
-    )
+    ((_, code, score, why),) = told("Plainte pour un vélo", rows=heavier)
+    assert (code, score, why) == ("vol", 1.0, "plaint*, vélo")
 
 
 # ---- the seeds of the house ----------------------------------------------------------------------

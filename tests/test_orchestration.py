@@ -422,18 +422,6 @@ def launch() -> "subprocess.Popen[str]":
 
 
 @pytest.mark.slow
-def test_sources_of_a_run_land_side_by_side(built: Path) -> None:
-    with duckdb.connect(built / "raw.duckdb", read_only=True) as connection:
-        ((at_once,),) = connection.execute(
-            "select count(*) from registre.prises as one inner join registre.prises as other"
-            " on one.source < other.source"
-            " and other.debut_at < one.debut_at + to_seconds(one.secondes)"
-            " and one.debut_at < other.debut_at + to_seconds(other.secondes)"
-        ).fetchall()
-    assert at_once > 0
-
-
-@pytest.mark.slow
 def test_two_runs_started_together_queue_and_both_succeed(data: Path) -> None:
     both = [launch(), launch()]
     outputs = [run.communicate(timeout=600)[0] for run in both]

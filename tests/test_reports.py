@@ -22,6 +22,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from dlt_pipelines import stores
+from dlt_pipelines.sandbox.tables import LAST_NAMES
 from orchestration.site import REPORTS, SiteError, application, build_site, page_marts
 
 PAGES = ["", *(f"{page}/" for page in page_marts() if page != "index")]
@@ -590,3 +591,35 @@ def test_real_disagreeing_and_empty_worlds_say_so(chromium: Browser, other_world
     expect(page.get_by_text("Aucun compte", exact=True).filter(visible=True)).to_be_visible()
     assert visit.faults == []
     context.close()
+
+
+def _found(path: Path, regex: str) -> bool:
+    """Say whether a file says what `regex` (RE2) matches; a store compresses its words."""
+    if path.suffix not in (".duckdb", ".parquet"):
+        return bool(re.search(regex.encode(), path.read_bytes()))
+    with duckdb.connect() as db:
+        if path.suffix == ".duckdb":
+            db.execute(f"attach '{path}' as store (read_only)")
+            found = "from duckdb_tables() where database_name = 'store'"
+            names = db.execute(f"select schema_name, table_name {found}").fetchall()
+            sources = [f'store."{schema}"."{table}"' for schema, table in names]
+        else:
+            sources = [f"read_parquet('{path}')"]
+        # The whole row as text: no column is forgotten, whatever its type.
+        said = "regexp_matches(cast(r as varchar), ?)"
+        return any(
+            db.execute(f"select 1 from {source} as r where {said} limit 1", [regex]).fetchone()
+            for source in sources
+        )
+
+
+@pytest.mark.slow
+def test_what_the_sandbox_gives_away_is_written_nowhere(built: Path) -> None:
+    """The invented people write names, numbers and addresses, and none is in any file."""
+    phone = r"(?:^|\W)(?:0|\+33 ?)6 ?39 ?98(?: ?\d\d){2}(?:\W|$)"
+    given = "|".join([*LAST_NAMES, r"@example\.org", phone, r"411111\d{10}"])
+    assert _found(built / "raw.duckdb", r"\[nom\]"), "nothing was given away, nothing is proven"
+    for path in built.rglob("*"):
+        # What was handed in, by people or by the sandbox that plays them, stays as it was.
+        if path.is_file() and path.relative_to(built).parts[0] not in ("depot", "sandbox"):
+            assert not _found(path, given), path.relative_to(built)

@@ -109,3 +109,14 @@ def test_no_published_count_of_persons_is_small_nor_had_back_from_a_total(built:
             )
             == []
         ), mart
+
+
+def test_sources_of_a_run_land_side_by_side(real: Path) -> None:
+    with duckdb.connect(real / "raw.duckdb", read_only=True) as connection:
+        ((at_once,),) = connection.execute(
+            "select count(*) from registre.prises as one inner join registre.prises as other"
+            " on one.source < other.source"
+            " and other.debut_at < one.debut_at + to_seconds(one.secondes)"
+            " and one.debut_at < other.debut_at + to_seconds(other.secondes)"
+        ).fetchall()
+    assert at_once > 0
