@@ -23,7 +23,8 @@ def main() -> int:
     parser.add_argument(
         "--reprendre",
         action="store_true",
-        help="relire les fichiers du dépôt déjà pris, pour corriger ce qu’un fichier faux a changé",
+        help="relire les fichiers du dépôt déjà pris, pour corriger ce qu’un fichier faux a "
+        "changé, et croire un service qui donne bien moins qu’avant",
     )
     asked = parser.parse_args()
     with land_together(

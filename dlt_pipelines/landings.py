@@ -35,6 +35,10 @@ from dlt_pipelines.door import Door, hashes
 REAL, SANDBOX = "reel", "bac_a_sable"
 PARIS = ZoneInfo("Europe/Paris")
 TOGETHER = 6  # sources asked at once
+HELD_BELOW = (
+    0.8  # of what a window held: a service that tells less has more likely lost than erased
+)
+HELD_FROM = 20  # rows of a window below which a few that vanish are everyday life
 MEMORY = "500MB"  # of DuckDB while it loads, whatever the number of rows
 EPOCH = date(2016, 1, 1)  # before the oldest experience of Services Publics+
 Report = Callable[[str], None]
@@ -134,7 +138,8 @@ def land(
         report: called with each line of progress, in French.
         budget: time after which no further slice is asked; the next call goes on from there.
         retake: read the files of the depot again, though their content was taken before, so that
-            their rows stand over those of a later file that was wrong.
+            their rows stand over those of a later file that was wrong; and believe a service that
+            tells much less than before.
 
     Raises:
         LandingError: the source could not be read or loaded; nothing of it is lost or doubled, and
@@ -157,7 +162,7 @@ def land(
                     if landing and monotonic() > deadline:
                         report("budget de temps épuisé : la suite à la prochaine prise")
                         break
-                    landing = _landed_through(source, past, way, landing, report)
+                    landing = _landed_through(source, past, way, landing, report, retake)
     except Exception as error:
         explained = _explained(source, error)
         _record_failure(source, started, explained)
@@ -192,7 +197,12 @@ def land_together(
 
 
 def _landed_through(
-    source: Source, past: _Past, way: _Way, before: Landing | None, report: Report
+    source: Source,
+    past: _Past,
+    way: _Way,
+    before: Landing | None,
+    report: Report,
+    believes: bool,
 ) -> Landing:
     """Land one way, write the ledger, and return what was done since the first of the ways."""
     started, clock = datetime.now(UTC), monotonic()
@@ -202,9 +212,10 @@ def _landed_through(
         _load(source, way, doors, first, report)
     landing = _summarise(source, past, way, doors)
     with registre.ledger() as ledger:
-        deleted = _replace_windows(ledger, source, way, doors)
+        deleted, held = _replace_windows(ledger, source, way, doors, believes)
         landing = replace(
             landing,
+            warnings=landing.warnings + held,
             tables={
                 table: replace(counts, deleted=deleted.get(table, 0))
                 for table, counts in landing.tables.items()
@@ -227,23 +238,43 @@ def _landed_through(
 
 
 def _replace_windows(
-    ledger: duckdb.DuckDBPyConnection, source: Source, way: _Way, doors: Mapping[str, Door]
-) -> dict[str, int]:
-    """Delete what a service told of the window once, and no longer tells."""
-    deleted = {}
+    ledger: duckdb.DuckDBPyConnection,
+    source: Source,
+    way: _Way,
+    doors: Mapping[str, Door],
+    believes: bool,
+) -> tuple[dict[str, int], list[str]]:
+    """Delete what a service told of the window once, and no longer tells.
+
+    Return table → rows deleted, and what is said of a table that shrinks too much to be believed:
+    nothing of it is deleted.
+    """
+    deleted, held = {}, []
     for table, column in source.windows.items() if way.until else ():
         door = doors[table]
         nothing = pa.table({name: pa.array([], pa.string()) for name in door.key})
         ledger.register("seen", pa.concat_tables(door.seen) if door.seen else nothing)
         same = " and ".join(f"landed.{name} = seen.{name}" for name in door.key)
-        gone = ledger.execute(
-            f"delete from raw_{source.name}.{table} as landed where _origine = ?"
-            f" and {column} between ? and ? and not exists (select 1 from seen where {same})",
-            [way.origin, way.since, way.until],
-        ).fetchone()
+        window = (
+            f"from raw_{source.name}.{table} as landed"
+            f" where _origine = ? and {column} between ? and ?"
+        )
+        gone = f"{window} and not exists (select 1 from seen where {same})"
+        asked = [way.origin, way.since, way.until]
+        ((before,),) = ledger.execute(f"select count(*) {window}", asked).fetchall()
+        ((lost,),) = ledger.execute(f"select count(*) {gone}", asked).fetchall()
+        if before >= HELD_FROM and before - lost < HELD_BELOW * before and not believes:
+            held.append(
+                f"{table} : le service ne donne plus que {before - lost} des {before} lignes du "
+                f"{way.since:%d/%m/%Y} au {way.until:%d/%m/%Y} ; rien n’est retiré. Remède : si "
+                f"la baisse est vraie, `python -m dlt_pipelines {source.name} --reprendre`"
+            )
+            lost = 0
+        else:
+            ledger.execute(f"delete {gone}", asked)
         ledger.unregister("seen")
-        deleted[table] = gone[0] if gone else 0
-    return deleted
+        deleted[table] = lost
+    return deleted, held
 
 
 def _remember(ledger: duckdb.DuckDBPyConnection, source: Source) -> _Past:
@@ -775,6 +806,9 @@ def _explained(source: Source, error: Exception) -> LandingError:
         case LookupError() if type(cause) is LookupError:
             # The word of a source that does not find what it expects.
             said, remedy = str(cause), "comparer le contrat du service à son module de source"
+        case polite.AnswerTooLargeError():
+            transient = False
+            said, remedy = str(cause), "vérifier l’adresse du service et ce qu’il répond"
         case polite.TimeBudgetError():
             said, remedy = str(cause), "relancer plus tard : la prochaine prise reprendra ici"
         case RequestException() if status in (401, 403):

@@ -2,7 +2,8 @@
 
 The server's own word comes first (`Retry-After`, then the reset of its rate limit), else a random
 exponential back-off. What cannot pass within the time budget stops the landing; the next one goes
-on from where this one was.
+on from where this one was. An answer that never ends, or unpacks into more than memory can hold, is
+refused too.
 """
 
 import re
@@ -10,6 +11,7 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import requests
 from tenacity import (
@@ -23,6 +25,7 @@ from tenacity import (
 
 ATTEMPTS = 8
 TIMEOUT = (10, 120)  # seconds to connect, and between two bytes
+MAX_BYTES = 256 * 1024**2  # of one answer, once unpacked; our largest pages hold a few
 _PASSING = (
     requests.ConnectionError,
     requests.Timeout,
@@ -34,6 +37,10 @@ _RESETS = ("x-rate-limit-reset", "x-ratelimit-reset", "ratelimit-reset")
 
 class TimeBudgetError(requests.RequestException):
     """The service asks for more patience than the landing has left."""
+
+
+class AnswerTooLargeError(requests.RequestException):
+    """The answer is larger than any that the service should give."""
 
 
 class Session(requests.Session):
@@ -55,10 +62,30 @@ class Session(requests.Session):
             # The last answer is the caller's to judge; the last exception is raised as it was.
             retry_error_callback=self._given_up,
         )
-        response: requests.Response = retrying(super().send, request, **kwargs)
+        response: requests.Response = retrying(self._answer, request, **kwargs)
         # JSON is UTF-8 unless said otherwise; guessing would turn one bad byte into false letters.
         response.encoding = response.encoding or "utf-8"
         return response
+
+    def _answer(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        is_streamed = kwargs.pop("stream", False)
+        response = super().send(request, stream=True, **kwargs)
+        if not is_streamed:
+            self._read(response)
+        return response
+
+    def _read(self, response: requests.Response) -> None:
+        content = bytearray()
+        with response:
+            for piece in response.iter_content(2**16):
+                content += piece
+                if len(content) > MAX_BYTES:
+                    raise AnswerTooLargeError(
+                        f"réponse de plus de {MAX_BYTES // 1024**2} Mo une fois décompressée"
+                    )
+                if time.monotonic() > self.deadline:
+                    raise TimeBudgetError("la réponse n’en finit pas, et le temps est épuisé")
+        response._content = bytes(content)  # where requests keeps what it reads itself
 
     def _too_late(self, state: RetryCallState) -> bool:
         return time.monotonic() + state.upcoming_sleep > self.deadline

@@ -1,16 +1,20 @@
 """Every service has bad days: none of them loses a row, doubles one, or stops without a word."""
 
+import gzip
 import json
 import signal
 import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import duckdb
 import pytest
@@ -395,6 +399,51 @@ def test_a_wait_longer_than_the_budget_is_refused_at_once() -> None:
         with pytest.raises(polite.TimeBudgetError):
             session.get(f"{url}/x/2/users?ids=1")
         assert time.monotonic() - started < 0.5
+
+
+@contextmanager
+def answering(headers: dict[str, str], pieces: Callable[[], Iterator[bytes]]) -> Iterator[str]:
+    """A service with one answer, sent piece by piece."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            with suppress(OSError):  # the client has heard enough
+                for piece in pieces():
+                    self.wfile.write(piece)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def test_an_answer_that_unpacks_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(polite, "MAX_BYTES", 2**20)
+    bomb = gzip.compress(bytes(2**26))
+    assert len(bomb) < 2**17
+    with (
+        answering({"Content-Encoding": "gzip"}, lambda: iter([bomb])) as url,
+        pytest.raises(polite.AnswerTooLargeError, match="plus de 1 Mo"),
+    ):
+        polite.Session(time.monotonic() + 10).get(url)
+
+
+def test_an_answer_that_trickles_stops_with_the_budget() -> None:
+    def drops() -> Iterator[bytes]:
+        for _ in range(100):
+            yield b" " * 2**16
+            time.sleep(0.05)
+
+    started = time.monotonic()
+    with answering({}, drops) as url, pytest.raises(polite.TimeBudgetError, match="n’en finit"):
+        polite.Session(started + 0.3).get(url)
+    assert time.monotonic() - started < 4
 
 
 def test_the_same_seed_gives_the_same_faults() -> None:

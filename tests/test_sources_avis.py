@@ -177,7 +177,7 @@ def test_jdma_window_replaces_what_the_service_no_longer_tells(
         del answers["statistiques"]["data"][0]["forms"][1:]
         return answers
 
-    def land_told(*days: int) -> landings.Landing:
+    def land_told(*days: int, retake: bool = False) -> landings.Landing:
         answers = told(*days)
 
         async def statistics(request: Request) -> Response:
@@ -196,7 +196,7 @@ def test_jdma_window_replaces_what_the_service_no_longer_tells(
             Route("/statistiques", statistics, methods=["POST"]),
         ) as url:
             live("jedonnemonavis", base_url=url, token="cle")
-            return land("jedonnemonavis")
+            return land("jedonnemonavis", retake=retake)
 
     assert land_told(1, 30, 50).total("new") == 5  # three days, two services
     landing = land_told(1)
@@ -206,6 +206,14 @@ def test_jdma_window_replaces_what_the_service_no_longer_tells(
         (today - timedelta(days=50),),
         (today - timedelta(days=1),),
     ]
+
+    # Twenty-five days come, and all but one go away again: that is no correction.
+    assert land_told(*range(1, 26)).total("new") == 24
+    shrunk = land_told(1)
+    assert (shrunk.total("deleted"), shrunk.changed) == (0, False)
+    assert any("que 1 des 25 lignes" in warning for warning in shrunk.warnings)
+    assert query("select count(*) from raw_jedonnemonavis.statistiques") == [(26,)]
+    assert land_told(1, retake=True).total("deleted") == 24
 
 
 def test_jdma_renamed_field_is_reported_and_an_unknown_one_too(
