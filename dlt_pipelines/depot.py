@@ -21,6 +21,7 @@ from dlt_pipelines import privacy
 
 MAX_BYTES = 512 * 1024**2
 MAX_COLUMNS = 1_000
+MAX_HEADER = 100_000  # characters; csv gives up a little beyond
 _ROWS_PER_PAGE = 20_000
 _DELIMITERS = (";", ",", "\t", "|")
 
@@ -66,8 +67,9 @@ class File:
 
     def open_json(self, recognise: Callable[[Any], None]) -> None:
         """Read a JSON document; `recognise` raises ValueError when it is another document."""
+        text = self._decoded()
         try:
-            self.document = json.loads(self._decoded(), parse_constant=_refuse_constant)
+            self.document = json.loads(text, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
             line = f", ligne {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
             raise RefusedFileError(f"ce n’est pas un document JSON lisible{line}") from error
@@ -96,6 +98,11 @@ class File:
         self._lines = list(io.StringIO(self._decoded(), newline=""))
         if not self._lines or not self._lines[0].strip():
             raise RefusedFileError("le fichier n’a pas de ligne d’en-tête")
+        if len(self._lines[0]) > MAX_HEADER:
+            raise RefusedFileError(
+                f"la première ligne compte {len(self._lines[0])} caractères, au-delà de "
+                f"{MAX_HEADER} : ce n’est pas un en-tête"
+            )
         headers = {
             delimiter: next(csv.reader([self._lines[0]], delimiter=delimiter))
             for delimiter in _DELIMITERS

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -455,6 +456,59 @@ def test_what_is_no_file_is_refused_and_the_rest_is_taken(data: Path) -> None:
     landing = land("services_publics_plus")
     assert [name for name, _ in landing.files_refused] == ["dossier", "lien.csv"]
     assert experiences() == EXPECTED
+
+
+def hollow(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(2**30)
+
+
+def zipped(path: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("export.csv", bytes(2**26))
+
+
+HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a gigabyte": (hollow, "1024 Mo, au-delà de 512 Mo"),
+    "a bomb": (zipped, "octets nuls"),
+    "ten million columns": (lambda path: path.write_bytes(b";" * 10**7 + b"\n1"), "en-tête"),
+    "a thousand and one columns": (
+        lambda path: path.write_text(f"{HEADER}{';' * 1001}\n{ROWS[0]}{';' * 1001}\n"),
+        "au-delà de 1000",
+    ),
+    "no line end": (lambda path: path.write_bytes(b"x" * 10**7), "en-tête"),
+    "half a UTF-16 character": (lambda path: path.write_bytes(b"\xff\xfea"), "interrompu"),
+}
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_a_hostile_file_is_refused_in_plain_words(tmp_path: Path, hostile: str) -> None:
+    make, reason = HOSTILE[hostile]
+    make(tmp_path / "hostile")
+    file = depot.File.identify(tmp_path / "hostile")
+    with pytest.raises(depot.RefusedFileError, match=reason):
+        file.open_csv(lambda header: [] if "ID expérience" in header else ["ID expérience"])
+    with pytest.raises(depot.RefusedFileError, match=rf"{reason}|JSON"):
+        file.open_json(lambda document: None)
+
+
+def test_nul_bytes_and_far_years_lose_no_line_around_them(data: Path) -> None:
+    padding = "\n".join(f"{n};06/10/2022 15:07;Long;{'é' * 60};Neutre;1" for n in range(10, 90))
+    rows = [
+        *ROWS,
+        padding,
+        "4;31/12/9999 23:59;Loin;Trop loin;Neutre;1",
+        "5;01/01/10000 00:00;Plus loin;Encore;Neutre;1",
+        "6;06/10/2022 15:07;Nul;un\0deux;Neutre;1",
+        "7;06/10/2022 15:07;Après;Toujours là;Neutre;1",
+    ]
+    write(data, "services_publics_plus", "export.csv", export(*rows))
+    landing = land("services_publics_plus")
+    kept = [row[0] for row in experiences()]
+    assert kept[:3] == [1, 2, 3]
+    assert 7 in kept
+    assert not {4, 5} & set(kept)
+    assert landing.total("new") + landing.total("quarantined") == 3 + 80 + 4
 
 
 def test_names_of_files_and_headers_are_protected_too(data: Path) -> None:
