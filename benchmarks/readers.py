@@ -113,7 +113,8 @@ def _read(
 ) -> None:
     done = Read()
     reading = {"_whole": _whole, "_held": _held, "_files": _files}[way]
-    while not over.is_set():
+    parent = multiprocessing.parent_process()
+    while not over.is_set() and parent and parent.is_alive():
         try:
             reading(published, parquet, rows, done)
         except (duckdb.Error, OSError) as error:

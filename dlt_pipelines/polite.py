@@ -123,7 +123,7 @@ def _wait(state: RetryCallState) -> float:
 def asked_wait(headers: Mapping[str, str], now: datetime) -> float | None:
     """Return the seconds that a refusal asks us to wait, None when it does not say."""
     if after := headers.get("Retry-After"):
-        if re.fullmatch(r"\s*\d+\s*", after):
+        if re.fullmatch(r"[ \t]*[0-9]+[ \t]*", after):
             return float(after)
         try:
             return max(0.0, (parsedate_to_datetime(after) - now).total_seconds())
@@ -137,7 +137,7 @@ def asked_wait(headers: Mapping[str, str], now: datetime) -> float | None:
 
 def _until(reset: str, now: datetime) -> float | None:
     """Read a reset: an instant (epoch seconds or ISO 8601), or a number of seconds to wait."""
-    if re.fullmatch(r"\d+(\.\d+)?", reset):
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", reset):
         value = float(reset)
         return max(0.0, value - now.timestamp()) if value > 1e9 else value
     try:

@@ -1,6 +1,8 @@
 """The door on files: every real variation is read, every corruption is refused or set aside."""
 
 import codecs
+import csv
+import io
 import json
 import os
 import signal
@@ -16,6 +18,8 @@ import duckdb
 import numpy as np
 import pytest
 from conftest import REAL_DATA, ROOT, drop_real_files
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dlt_pipelines import depot, landings, stores
 from dlt_pipelines.catalog import CATALOG
@@ -490,6 +494,34 @@ def test_a_hostile_file_is_refused_in_plain_words(tmp_path: Path, hostile: str) 
         file.open_csv(lambda header: [] if "ID expérience" in header else ["ID expérience"])
     with pytest.raises(depot.RefusedFileError, match=rf"{reason}|JSON"):
         file.open_json(lambda document: None)
+
+
+CELLS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0\r\x1a"))
+
+
+@given(st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=8), st.sampled_from(";,\t|"))
+def test_what_a_tool_writes_as_csv_is_read_back(rows: list[tuple[str, str]], sign: str) -> None:
+    written = io.StringIO(newline="")
+    csv.writer(written, delimiter=sign, quoting=csv.QUOTE_ALL).writerows([("ID", "b"), *rows])
+    file = depot.File.received("e.csv", written.getvalue().encode())
+    file.open_csv(lambda header: [] if "ID" in header else ["ID"])
+    read = [
+        tuple(row) for page in file.pages() for row in zip(*page.to_pydict().values(), strict=True)
+    ]
+    assert [row[:2] for row in read] == rows
+    assert not file.broken
+
+
+@given(st.binary(max_size=400))
+def test_whatever_the_bytes_a_line_is_read_set_aside_or_refused_with_its_file(body: bytes) -> None:
+    file = depot.File.received("e.csv", b"ID;b\n" + body)
+    try:
+        file.open_csv(lambda header: [] if "ID" in header else ["ID"])
+    except depot.RefusedFileError:
+        return
+    numbers = [n for page in file.pages() for n in page.column("_ligne").to_pylist()]
+    numbers += [line for line, _ in file.broken]
+    assert len(numbers) == len(set(numbers))
 
 
 def test_nul_bytes_and_far_years_lose_no_line_around_them(data: Path) -> None:
