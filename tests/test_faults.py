@@ -26,6 +26,7 @@ from dlt_pipelines import landings, polite, sandbox, stores
 from dlt_pipelines.catalog import CATALOG
 from dlt_pipelines.landings import Landing, LandingError, land
 from dlt_pipelines.sandbox import Faults, World, serve
+from orchestration.faults import behind
 
 pytestmark = pytest.mark.slow
 
@@ -345,6 +346,80 @@ def test_a_landing_killed_anywhere_is_done_again_without_loss_or_double(
     assert contents(source) == held
     with duckdb.connect(stores.raw(), read_only=True) as ledger:
         assert ledger.execute("select statut from registre.prises").fetchall() == [("ok",)]
+
+
+# --- the clock ------------------------------------------------------------------------------------
+
+
+@CLOSELY
+def test_a_clock_that_jumps_back_and_forth_loses_and_doubles_nothing(
+    quiet, data: Path, monkeypatch
+) -> None:
+    source, _, held = quiet
+    for day in (date(2026, 3, 8), date(2026, 3, 1), WORLD.end):
+        monkeypatch.setattr(sandbox, "world", lambda day=day: World(WORLD.start, day))
+        assert land(source).total("quarantined") == 0
+    if CATALOG[source].keeps_history:
+        assert contents(source) == held
+
+
+@pytest.mark.parametrize(
+    ("source", "night"), [("x", date(2026, 3, 29)), ("services_publics_plus", date(2025, 10, 26))]
+)
+def test_nights_of_23_and_25_hours_are_whole(source: str, night: date, data: Path, monkeypatch):
+    start, end = night - timedelta(1), night + timedelta(2)
+    monkeypatch.setattr(sandbox, "world", lambda: World(start, end))
+    land(source)
+    at_once = contents(source)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CYBERIMPACT_DATA", str(data / "jour après jour"))
+        for day in range((end - start).days):
+            patch.setattr(
+                sandbox, "world", lambda day=day: World(start, start + timedelta(day + 1))
+            )
+            land(source)
+        if CATALOG[source].keeps_history:
+            assert contents(source) == at_once
+
+
+# --- the disk -------------------------------------------------------------------------------------
+
+
+@contextmanager
+def disk(folder: Path, options: str) -> Iterator[None]:
+    """Mount a small disk on `folder`; skip where that is not allowed."""
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("mounting a disk is not allowed here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def test_a_full_disk_is_said_wherever_it_fills_and_room_is_enough(
+    tmp_path: Path, monkeypatch
+) -> None:
+    source = "services_publics_plus"
+    monkeypatch.setenv("CYBERIMPACT_DATA", str(tmp_path / "vaste"))
+    land(source)
+    held = contents(source)
+    folder = tmp_path / "disque"
+    said = []
+    with disk(folder, "size=128k"):
+        monkeypatch.setenv("CYBERIMPACT_DATA", str(folder))
+        for kilobytes in (128, 512, 1024, 1536, 2048, 3072, 65536):
+            subprocess.run(["mount", "-o", f"remount,size={kilobytes}k", folder], check=True)
+            try:
+                land(source)
+            except (LandingError, OSError, duckdb.Error) as error:
+                said.append(behind(error))
+        assert contents(source) == held
+    assert 2 <= len(said) < 7
+    assert all("disque est plein" in line or "vérifier la place" in line for line in said), said
 
 
 # --- the polite client ----------------------------------------------------------------------------
