@@ -38,6 +38,11 @@ create table if not exists quarantaine.lignes (
     source text, table_name text, fichier text, ligne bigint, colonne text, classe_valeur text,
     motif text, origine text, prise_at timestamptz
 );
+create table if not exists registre.purges (
+    source text, table_name text, colonne text, avant date, lignes bigint, purge_at timestamptz,
+    primary key (source, table_name, colonne)
+);
+create table if not exists registre.cles (rang bigint primary key, nom text, depuis timestamptz);
 """
 
 

@@ -1,7 +1,10 @@
 """Where everything the system writes lies: one folder, `data/` or `$CYBERIMPACT_DATA`."""
 
 import os
+from contextlib import closing
 from pathlib import Path
+
+import duckdb
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -43,3 +46,21 @@ def dagster_home() -> Path:
 def cog_package() -> Path:
     """Return the npm package that carries the Code officiel géographique (JSON files)."""
     return ROOT / "reports/node_modules/@etalab/decoupage-administratif/data"
+
+
+def rewrite(path: Path, storage: str) -> None:
+    """Write a DuckDB file anew, in one step for its readers.
+
+    DuckDB leaves in a file the bytes of what was deleted from it. The caller keeps writers away.
+    """
+    fresh = path.with_suffix(".fresh")
+    fresh.unlink(missing_ok=True)  # with what a rewriting that was killed left
+    with closing(duckdb.connect()) as connection:
+        connection.execute(f"attach '{_quoted(path)}' as old")
+        connection.execute(f"attach '{_quoted(fresh)}' as fresh (storage_version '{storage}')")
+        connection.execute("copy from database old to fresh")
+    os.replace(fresh, path)
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
