@@ -170,6 +170,11 @@ class Source:
     persons: str = ""
     retention: Mapping[str, Retention] = field(default_factory=dict)
 
+    def reference(self, table: str) -> str | None:
+        """Return the column by which a person can name a row of `table`."""
+        retention = self.retention.get(table)
+        return retention.reference if retention else None
+
 
 CATALOG: dict[str, Source] = {
     source.name: source

@@ -71,23 +71,31 @@ def check_keys(ledger: duckdb.DuckDBPyConnection, source: Source) -> None:
     Raises:
         KeysError: a key was added that the store does not bear yet, or one is lost.
     """
-    ours = privacy.key_names(privacy.pseudonym_keys())
-    known = [
-        name for (name,) in ledger.execute("select nom from registre.cles order by rang").fetchall()
-    ]
+    ours, known = privacy.key_names(privacy.pseudonym_keys()), known_keys(ledger)
     if not known:
-        ledger.executemany("insert into registre.cles values (?, ?, now())", list(enumerate(ours)))
-    elif known != ours:
-        is_new = ours[: len(known)] == known
+        write_keys(ledger, ours)
+    elif ours[: len(known)] != known:
         raise KeysError(
-            f"{source.label} : "
-            + (
-                "une clé de pseudonymes attend d’être appliquée"
-                if is_new
-                else "la clé des pseudonymes n’est pas celle des données déjà prises"
-            )
-            + "\nRemède : "
-            + ("" if is_new else "rendre la clé d’avant ; si elle est perdue, ")
-            + "lancer `python -m orchestration rotate-key"
-            + ("`" if is_new else " --perdue`")
+            f"{source.label} : la clé des pseudonymes n’est pas celle des données déjà prises\n"
+            "Remède : rendre la clé d’avant ; si elle est perdue, "
+            "lancer `python -m orchestration rotate-key --perdue`"
+        )
+    elif ours != known:
+        raise KeysError(
+            f"{source.label} : une clé de pseudonymes attend d’être appliquée\n"
+            "Remède : lancer `python -m orchestration rotate-key`"
+        )
+
+
+def known_keys(ledger: duckdb.DuckDBPyConnection) -> list[str]:
+    """Return the names of the keys under which the pseudonyms of the store were made."""
+    rows = ledger.execute("select nom from registre.cles order by rang").fetchall()
+    return [name for (name,) in rows]
+
+
+def write_keys(ledger: duckdb.DuckDBPyConnection, names: list[str]) -> None:
+    ledger.execute("delete from registre.cles where not list_contains(?, nom)", [names])
+    for rank, name in enumerate(names):
+        ledger.execute(
+            "insert into registre.cles values (?, ?, now()) on conflict do nothing", [rank, name]
         )

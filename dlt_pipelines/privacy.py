@@ -116,6 +116,25 @@ def pseudonym_keys() -> tuple[bytes, ...]:
     return tuple(path.read_bytes().split())
 
 
+def add_key() -> tuple[bytes, ...]:
+    """Add a key to the file, and return all of them.
+
+    Raises:
+        LookupError: the keys come from the environment, where the new one is to be added.
+    """
+    if os.environ.get("CYBERIMPACT_PSEUDONYM_KEY"):
+        raise LookupError(
+            "les clés viennent de l’environnement, et aucune n’est nouvelle\nRemède : ajouter la "
+            "nouvelle, après une virgule, à CYBERIMPACT_PSEUDONYM_KEY, puis relancer"
+        )
+    keys = (*pseudonym_keys(), secrets.token_hex(32).encode())
+    fresh = key_file().with_suffix(".fresh")
+    fresh.touch(0o600)
+    fresh.write_bytes(b"\n".join(keys))
+    os.replace(fresh, key_file())
+    return keys
+
+
 def key_file() -> Path:
     return stores.data() / "pseudonymes.cle"
 

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 from conftest import ROOT
 
-from dlt_pipelines import landings, registre, rights, sandbox, stores
+from dlt_pipelines import landings, privacy, registre, rights, sandbox, stores
 from dlt_pipelines.catalog import CATALOG, NOBODY, Retention, Source
 from dlt_pipelines.sandbox import World
 
@@ -128,3 +128,92 @@ def test_files_taken_leave_the_depot_and_are_not_missed(data: Path) -> None:
     assert {"depot/ma_gendarmerie/taken.csv", "depot/ma_gendarmerie/again.csv"} == set(gone.files)
     shutil.copy(frozen, folder / "back.csv")
     assert landings.land("ma_gendarmerie").total("read") == 0
+
+
+# ---- erasure --------------------------------------------------------------------------------
+
+
+def everything(data: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(data.rglob("*")) if path.is_file())
+
+
+def test_a_pseudonym_is_erased_and_kept_out(landed: Path) -> None:
+    total = raw("select count(*) from raw_mastodon.statuses")[0][0]
+    ((pseudonym, count),) = raw(
+        "select uri, count(*) from raw_mastodon.statuses group by 1 order by 2 desc, 1 limit 1"
+    )
+    others = raw("from raw_mastodon.statuses where uri <> ? order by all", pseudonym)
+    erased = rights.erase(pseudonym=pseudonym)
+    assert erased.rows["mastodon", "statuses", ""] == count
+    assert "dlt/mastodon" in erased.files
+    assert raw("from raw_mastodon.statuses order by all") == others
+    assert pseudonym.encode() not in everything(landed)
+    with registre.ledger() as ledger:
+        ledger.execute("update registre.prises set curseur_a = '2026-02-01'")
+    assert landings.land("mastodon").total("new") == 0
+    # Neither a rotation nor a raw store that is lost brings them back.
+    rights.compact()
+    assert raw("select count(*) from raw_mastodon.statuses") == [(total - count,)]
+    with pytest.raises(LookupError, match="aucune ligne"):
+        rights.erase(pseudonym=pseudonym)
+
+
+def test_a_reference_is_erased_from_a_store_made_anew_too(landed: Path, monkeypatch) -> None:
+    ((pseudonym,),) = raw("select min(uri) from raw_mastodon.statuses")
+    erased = rights.erase(source="mastodon", reference=pseudonym)
+    total = raw("select count(*) from raw_mastodon.statuses")[0][0]
+    monkeypatch.setenv("CYBERIMPACT_PSEUDONYM_KEY", "une clé, une autre")
+    with pytest.raises(landings.LandingError, match="rotate-key"):
+        landings.land("mastodon")
+    rights.rotate()
+    stores.raw().unlink()
+    assert (
+        landings.land("mastodon").total("new")
+        == total
+        + raw("select count(*) from raw_mastodon.accounts")[0][0]
+        + raw("select count(*) from raw_mastodon.trending_tags")[0][0]
+    )
+    assert raw("select count(*) from raw_mastodon.statuses") == [(total,)]
+    assert erased.names == {pseudonym}
+
+
+def test_a_row_of_a_file_is_erased_by_its_reference(data: Path) -> None:
+    folder = data / "depot/pre_plainte"
+    folder.mkdir(parents=True)
+    shutil.copy(ROOT / "tests/frozen/pre_plainte.csv", folder / "a.csv")
+    landings.land("pre_plainte")
+    total = raw("select count(*) from raw_pre_plainte.declarations")[0][0]
+    ((reference,),) = raw("select min(stats_id) from raw_pre_plainte.declarations")
+    erased = rights.erase(source="pre_plainte", reference=reference)
+    assert erased.rows == {("pre_plainte", "declarations", ""): 1}
+    assert "depot/pre_plainte/a.csv" in erased.files
+    listed = (data / "effacements.jsonl").read_text()
+    assert reference not in listed
+    shutil.copy(ROOT / "tests/frozen/pre_plainte.csv", folder / "b.csv")
+    landings.land("pre_plainte", retake=True)
+    assert raw("select count(*) from raw_pre_plainte.declarations") == [(total - 1,)]
+
+
+# ---- keys -----------------------------------------------------------------------------------
+
+
+def test_a_rotation_renames_everybody_and_doubles_nobody(data: Path, monkeypatch) -> None:
+    monkeypatch.setattr(sandbox, "world", lambda: World(date(2026, 3, 1), TODAY))
+    landings.land("mastodon")
+    assert len((data / "pseudonymes.cle").read_bytes().split()) == 1
+    before = raw("select uri, text, replies_count from raw_mastodon.statuses order by all")
+    renamed = rights.rotate()
+    after = raw("select uri, text, replies_count from raw_mastodon.statuses order by all")
+    assert {uri for uri, *_ in before}.isdisjoint(uri for uri, *_ in after)
+    assert renamed["mastodon", "statuses", "uri"] == len({uri for uri, *_ in before})
+    assert sorted(row[1:] for row in before) == sorted(row[1:] for row in after)
+    first, second = (data / "pseudonymes.cle").read_bytes().split()
+    assert {privacy.renamed(uri, [second])[-1] for uri, *_ in before} == {u for u, *_ in after}
+    assert (data / "pseudonymes.cle").stat().st_mode & 0o777 == 0o600
+    with registre.ledger() as ledger:
+        ledger.execute("update registre.prises set curseur_a = '2026-03-01'")
+    again = landings.land("mastodon")
+    assert (again.tables["statuses"].new, again.tables["statuses"].changed) == (0, 0)
+    (data / "pseudonymes.cle").write_bytes(first)
+    with pytest.raises(landings.LandingError, match="perdue"):
+        landings.land("mastodon")
