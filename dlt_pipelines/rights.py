@@ -224,7 +224,10 @@ def erase(pseudonym: str = "", source: str = "", reference: str = "") -> Erased:
             folder = stores.data() / "dlt" / one.name
             _drop([folder] if folder.exists() else [], erased)
     if not erased:
-        raise LookupError("aucune ligne ne porte ce pseudonyme ou cette référence")
+        raise LookupError(
+            "aucune ligne ne porte ce pseudonyme ou cette référence\nRemède : donner le pseudonyme "
+            "tel que les tables le montrent, la référence telle que sa source l’écrit"
+        )
     compact()
     return erased
 
@@ -307,7 +310,10 @@ def rotate(lost: bool = False) -> dict[tuple[str, str, str], int]:
     keys = privacy.pseudonym_keys()
     names = privacy.key_names(keys)
     if known and names[: len(known)] != known and not lost:
-        raise LookupError("les clés des pseudonymes ne sont pas celles des données déjà prises")
+        raise LookupError(
+            "les clés des pseudonymes ne sont pas celles des données déjà prises\n"
+            "Remède : les rendre ; si elles sont perdues, ajouter --perdue"
+        )
     if lost:
         known = names
     elif names == known:

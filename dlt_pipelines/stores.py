@@ -48,6 +48,12 @@ def cog_package() -> Path:
     return ROOT / "reports/node_modules/@etalab/decoupage-administratif/data"
 
 
+def connect(path: Path, read_only: bool = False, storage: str = "") -> duckdb.DuckDBPyConnection:
+    """Open a store; `storage` is the version of the format of a new one."""
+    config = {"storage_compatibility_version": storage} if storage else {}
+    return duckdb.connect(path, read_only=read_only, config={**config})
+
+
 def rewrite(path: Path, storage: str) -> None:
     """Write a DuckDB file anew, in one step for its readers.
 

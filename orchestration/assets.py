@@ -25,7 +25,7 @@ from dagster_dbt.asset_utils import (
 from dlt_pipelines import registre, stores
 from dlt_pipelines.catalog import CATALOG
 from dlt_pipelines.landings import Landing, LandingError, land, land_together
-from orchestration import marks, publication, warehouse
+from orchestration import marks, publication, rights, warehouse
 from orchestration.faults import behind, explain
 from orchestration.site import SiteError, build_site, page_marts
 
@@ -286,6 +286,24 @@ ledger = [
 ]
 
 
+@dg.asset(
+    key=["registre", "purges"],
+    group_name="raw",
+    kinds={"duckdb"},
+    description="Ce qui a dépassé sa durée de conservation s'efface, et ne revient pas.",
+    pool=WRITER,
+    required_resource_keys={"living_run"},
+)
+def purges(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+    with told_plainly(context):
+        gone = rights.purge(context.instance)
+    counts = {".".join(filter(None, place)): count for place, count in gone.rows.items() if count}
+    context.log.info(f"{sum(counts.values())} lignes ou textes, {len(gone.files)} fichiers")
+    return dg.MaterializeResult(
+        metadata={"effacés": dg.MetadataValue.json(counts), "fichiers": len(gone.files)}
+    )
+
+
 # ---- warehouse ------------------------------------------------------------------------------
 
 
@@ -451,6 +469,9 @@ def site(context: dg.AssetExecutionContext) -> Events:
         )
     context.log.info(("inchangé · " if is_unchanged else "") + f"{len(pages)} pages")
 
+
+# What is made from the raw store.
+MADE = ("warehouse", "publication", "site")
 
 # The steps of a whole refresh, in order, as people name them.
 STEPS = {
