@@ -37,6 +37,7 @@ from dlt_pipelines import (
     registre,
     sandbox,
     stores,
+    traitements,
 )
 from dlt_pipelines.catalog import CATALOG, Source
 from dlt_pipelines.door import Door, hashes
@@ -266,6 +267,9 @@ def _remember(ledger: duckdb.DuckDBPyConnection, source: Source) -> _Past:
         "url": source.url,
     }
     registre.write(ledger, "registre.sources", [described], "insert or replace")
+    ledger.execute("delete from registre.traitements where source = ?", [source.name])
+    processed = traitements.rows(source, doors_of(source, REAL, landed=False))
+    registre.write(ledger, "registre.traitements", processed, "insert")
     taken = ledger.execute(
         "select empreinte from registre.fichiers where source = ? and statut = 'pris'",
         [source.name],

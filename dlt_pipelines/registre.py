@@ -42,6 +42,11 @@ create table if not exists registre.purges (
     source text, table_name text, colonne text, avant date, lignes bigint, purge_at timestamptz,
     primary key (source, table_name, colonne)
 );
+create table if not exists registre.traitements (
+    source text, table_name text, colonne text, traitement text, finalite text, base_legale text,
+    personnes text, destinataires text, categorie text, conservation_jours bigint,
+    conservation text, primary key (source, table_name, colonne)
+);
 create table if not exists registre.cles (rang bigint primary key, nom text, depuis timestamptz);
 """
 

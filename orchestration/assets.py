@@ -280,6 +280,7 @@ ledger = [
     for key, description in {
         ("registre", "sources"): "Les sources, telles que le catalogue les nomme.",
         ("registre", "prises"): "Une ligne par prise.",
+        ("registre", "traitements"): "Une ligne par source, table et colonne personnelle.",
         ("registre", "fichiers"): "Une ligne par fichier reçu, pris ou refusé.",
         ("quarantaine", "lignes"): "Une ligne par ligne écartée.",
     }.items()

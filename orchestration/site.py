@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -22,7 +23,8 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dlt_pipelines import stores
+from dlt_pipelines import landings, stores, traitements
+from dlt_pipelines.catalog import CATALOG
 
 REPORTS = stores.ROOT / "reports"
 
@@ -142,6 +144,12 @@ def _prepare(published: Path, work: Path) -> None:
         REPORTS, work, ignore=shutil.ignore_patterns("node_modules", ".evidence", "build")
     )
     (work / "node_modules").symlink_to(modules)
+    doors = {
+        name: landings.doors_of(source, landings.REAL, landed=False)
+        for name, source in CATALOG.items()
+    }
+    record = json.dumps(traitements.record(doors), ensure_ascii=False, indent=1)
+    (work / "static/traitements.json").write_text(record, encoding="utf-8")
     # A hard link holds one and the same publication for the whole build, even when the next
     # one is swapped in meanwhile; another file system gets a copy.
     try:

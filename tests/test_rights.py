@@ -1,5 +1,6 @@
 """Retention, erasure and the record of processing (all persons are invented)."""
 
+import json
 import shutil
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -9,7 +10,7 @@ import duckdb
 import pytest
 from conftest import ROOT
 
-from dlt_pipelines import landings, privacy, registre, rights, sandbox, stores
+from dlt_pipelines import landings, privacy, registre, rights, sandbox, stores, traitements
 from dlt_pipelines.catalog import CATALOG, NOBODY, Retention, Source
 from dlt_pipelines.sandbox import World
 
@@ -128,6 +129,47 @@ def test_files_taken_leave_the_depot_and_are_not_missed(data: Path) -> None:
     assert {"depot/ma_gendarmerie/taken.csv", "depot/ma_gendarmerie/again.csv"} == set(gone.files)
     shutil.copy(frozen, folder / "back.csv")
     assert landings.land("ma_gendarmerie").total("read") == 0
+
+
+# ---- record of processing -------------------------------------------------------------------
+
+
+def test_the_record_names_every_source_and_every_personal_column() -> None:
+    doors = {
+        source.name: landings.doors_of(source, landings.REAL, landed=False)
+        for source in CATALOG.values()
+    }
+    record = json.loads(json.dumps(traitements.record(doors), ensure_ascii=False))
+    told = {
+        (source["source"], datum["table_name"], datum["colonne"]): datum
+        for processing in record["traitements"]
+        for source in processing["sources"]
+        for datum in source["donnees"]
+    }
+    names = [s["source"] for processing in record["traitements"] for s in processing["sources"]]
+    assert sorted(names) == sorted(CATALOG)
+    for name, tables in doors.items():
+        for table, door in tables.items():
+            for column in door.columns:
+                if column.personal in ("pseudonymise", "drop") or (
+                    column.personal == "redact" and column.data_type == "text"
+                ):
+                    datum = told[name, table, column.name]
+                    assert (datum["conservation"] == "jamais gardé") == (column.personal == "drop")
+    assert told["mastodon", "statuses", "text"]["conservation"] == "30 jours"
+    assert told["mastodon", "statuses", "uri"]["conservation"] == "3 ans"
+    assert (
+        told["services_publics_plus", "experiences", "experience_id"]["conservation_jours"] == 1825
+    )
+    for processing in record["traitements"]:
+        assert processing["finalite"]
+        assert processing["base_legale"]
+
+
+def test_a_landing_writes_its_part_of_the_record(landed: Path) -> None:
+    rows = raw("select table_name, colonne, conservation_jours from registre.traitements")
+    assert ("statuses", "text", 30) in rows
+    assert ("trending_tags", "name", 365) in rows
 
 
 # ---- erasure --------------------------------------------------------------------------------
