@@ -534,12 +534,10 @@ def _remind(door: Door, source: Source) -> None:
 def _load(
     source: Source, way: _Way, doors: Mapping[str, Door], first: bool, report: Report
 ) -> None:
-    credentials = DuckDbCredentials(str(stores.raw()))
-    credentials.global_config = {"memory_limit": MEMORY}
     pipeline = dlt.pipeline(
         source.name,
         pipelines_dir=str(stores.data() / "dlt"),
-        destination=dlt.destinations.duckdb(credentials),
+        destination=dlt.destinations.duckdb(_credentials(source)),
         dataset_name=f"raw_{source.name}",
     )
     # The tables of a source are declared together, over one session where it opens one.
@@ -555,6 +553,22 @@ def _load(
     pipeline.normalize()
     with registre.WRITER:
         pipeline.load()
+
+
+def _credentials(source: Source) -> DuckDbCredentials:
+    """Return how dlt opens the raw store, each time that it writes."""
+    opened = {"memory_limit": MEMORY}
+    if not stores.key():
+        return DuckDbCredentials(str(stores.raw()), global_config=opened)
+    # An encrypted file can only be attached: dlt opens an empty one, and works in the other.
+    empty = stores.data() / "dlt" / f"{source.name}.vide"
+    empty.parent.mkdir(exist_ok=True)
+    return DuckDbCredentials(
+        str(empty),
+        global_config=opened | {"temp_file_encryption": True},
+        statements=stores.attaching(stores.raw(), "raw", storage=registre.STORAGE),
+        local_config={"schema": "raw.main"},
+    )
 
 
 def _start_again(source: Source, pipeline: dlt.Pipeline) -> None:
@@ -782,7 +796,7 @@ def _explained(source: Source, error: Exception) -> LandingError:
     status = getattr(getattr(cause, "response", None), "status_code", None)
     transient = isinstance(cause, registre.LockedError | RequestException)
     match cause:
-        case forgotten.KeysError():
+        case forgotten.KeysError() | stores.StoreKeyError():
             said, _, remedy = str(cause).partition("Remède : ")
         case registre.LockedError():
             said, remedy = (

@@ -121,7 +121,7 @@ def ledger() -> Iterator[duckdb.DuckDBPyConnection]:
 
 def _connected() -> duckdb.DuckDBPyConnection:
     try:
-        return duckdb.connect(stores.raw(), config={"storage_compatibility_version": STORAGE})
+        return stores.connect(stores.raw(), storage=STORAGE)
     except duckdb.IOException as error:
         if "lock" in str(error).lower():
             raise LockedError(f"{stores.raw().name} est tenu par un autre processus") from error

@@ -35,6 +35,7 @@ STEP_OF = {
     "status": "Lecture de l'état",
     "purge": "Purge",
     "erase": "Effacement",
+    "encrypt": "Chiffrement",
     "rotate-key": "Changement de clé",
 }
 
@@ -58,6 +59,7 @@ def main() -> int:
     erased = commands.add_parser("erase", help="effacer une personne partout, et le prouver")
     erased.add_argument("--pseudonyme", metavar="X", help="tel que les tables le montrent")
     erased.add_argument("--reference", metavar="SOURCE:REF", help="telle que la source l'écrit")
+    commands.add_parser("encrypt", help="chiffrer les données brutes, ou changer leur clé")
     rotated = commands.add_parser("rotate-key", help="changer la clé des pseudonymes")
     rotated.add_argument(
         "--perdue", action="store_true", help="la clé d'avant est perdue : garder les pseudonymes"
@@ -68,6 +70,7 @@ def main() -> int:
     ):
         erased.error("donner --pseudonyme ou --reference, l'un des deux")
     try:
+        stores.secure()
         match arguments.command:
             case "build":
                 return build()
@@ -83,6 +86,8 @@ def main() -> int:
                 return purge()
             case "erase":
                 return erase(arguments.pseudonyme or "", arguments.reference or "")
+            case "encrypt":
+                return encrypt()
             case "rotate-key":
                 return rotate_key(arguments.perdue)
             case _:
@@ -168,6 +173,20 @@ def erase(pseudonym: str, reference: str) -> int:
 
     erased = rights.erase(rebuild, pseudonym, source, named)
     console.print(rights.told(erased, sum(1 for _ in rights.searched())))
+    return 0
+
+
+def encrypt() -> int:
+    """Write the raw store under the key of today, from the one of before, and drop the rest."""
+    from dlt_pipelines import registre
+    from orchestration.terminal import console
+
+    with registre.WRITER:
+        before = stores.derived(os.environ.get("CYBERIMPACT_STORE_KEY_BEFORE", ""))
+        stores.rewrite(stores.raw(), registre.STORAGE, before)
+        stores.warehouse().unlink(missing_ok=True)
+    state = "chiffrées sous la clé donnée" if stores.key() else "en clair : aucune clé n'est donnée"
+    console.print(f"Données brutes {state}. Lancer `make build` : l'entrepôt sera refait.")
     return 0
 
 

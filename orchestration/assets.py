@@ -36,7 +36,13 @@ Events = Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]
 
 RETRIES = 3
 SECONDS_BEFORE_RETRY = 2  # doubled each time
-SAID_IN_FRENCH = (LandingError, warehouse.WarehouseError, publication.PublicationError, SiteError)
+SAID_IN_FRENCH = (
+    LandingError,
+    stores.StoreKeyError,
+    warehouse.WarehouseError,
+    publication.PublicationError,
+    SiteError,
+)
 
 
 @contextmanager

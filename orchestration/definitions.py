@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from dlt_pipelines import stores
 from orchestration.assets import (
     built,
     landings,
@@ -24,6 +25,8 @@ from orchestration.schedules import (
     rebuild,
     refresh_all,
 )
+
+stores.secure()
 
 defs = dg.Definitions(
     assets=[*outside, *raw, *ledger, purges, built, publication_asset, site],

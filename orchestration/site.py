@@ -56,6 +56,7 @@ QUERY_ERROR = re.compile(
     r"Error in |(Catalog|Binder|Parser|Conversion|Out of Range|Invalid Input) Error"
 )
 STACK_FRAME = re.compile(r"at .*:\d+:\d+\)?$|Node\.js v|\(Use `node|throw `|file://")
+SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD")
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 HASHED = re.compile(r"/_app/immutable/|/data/.*/[0-9a-f]{32}/")
@@ -169,7 +170,9 @@ def _write_empty_marts(work: Path) -> None:
 
 
 def _run(step: str, command: list[str], work: Path, report: Callable[[str], None]) -> None:
-    environment = os.environ | {
+    # Node needs no key of ours, and npm shows its environment to whatever it runs.
+    plain = {name: value for name, value in os.environ.items() if not SECRET.search(name)}
+    environment = plain | {
         "PATH": f"{work / 'node_modules/.bin'}{os.pathsep}{os.environ['PATH']}",
         "SEND_ANONYMOUS_USAGE_STATS": "no",
         "npm_config_offline": "true",
@@ -233,8 +236,8 @@ def _swap(built: Path, site: Path) -> None:
     """Make `site` a link to a fresh folder: replacing a link is one atomic rename."""
     site.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f"{site.name}-", dir=site.parent))
-    fresh.chmod(0o755)
     shutil.copytree(built, fresh, dirs_exist_ok=True)
+    stores.share(fresh)
     previous = site.resolve() if site.exists() else None
     if site.is_dir() and not site.is_symlink():
         previous = site.rename(fresh.with_name(fresh.name + "-previous"))

@@ -1,8 +1,10 @@
 """Retention, erasure and the record of processing (all persons are invented)."""
 
 import json
+import os
 import shutil
 from datetime import UTC, date, datetime, time, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -259,3 +261,84 @@ def test_a_rotation_renames_everybody_and_doubles_nobody(data: Path, monkeypatch
     (data / "pseudonymes.cle").write_bytes(first)
     with pytest.raises(landings.LandingError, match="perdue"):
         landings.land("mastodon")
+
+
+# ---- encryption and modes -------------------------------------------------------------------
+
+KEY = "une clé d'entrepôt"
+encrypted = pytest.mark.skipif(
+    find_spec("duckdb_extension_httpfs") is None, reason="the cipher of DuckDB is not installed"
+)
+
+
+@encrypted
+def test_the_raw_store_is_unreadable_without_its_key(data: Path, monkeypatch) -> None:
+    folder = data / "depot/pre_plainte"
+    folder.mkdir(parents=True)
+    shutil.copy(ROOT / "tests/frozen/pre_plainte.csv", folder / "a.csv")
+    monkeypatch.setenv("CYBERIMPACT_STORE_KEY", KEY)
+    landed = landings.land("pre_plainte").total("new")
+    assert landed
+    with stores.connect(stores.raw(), read_only=True) as connection:
+        query = "select count(*) from raw_pre_plainte.declarations"
+        assert connection.execute(query).fetchall() == [(landed,)]
+    assert landings.land("pre_plainte", retake=True).total("new") == 0
+    assert rights.erase(source="pre_plainte", reference=raw_reference()).rows
+    for wrong, said in (("une autre", "pas la bonne"), ("", "aucune clé")):
+        monkeypatch.setenv("CYBERIMPACT_STORE_KEY", wrong)
+        with pytest.raises(landings.LandingError, match=said):
+            landings.land("pre_plainte")
+    for path in (path for path in data.rglob("*") if path.is_file()):
+        content = path.read_bytes()
+        assert KEY.encode() not in content, path
+        assert stores.derived(KEY).encode() not in content, path
+        if path.name == "raw.duckdb":
+            assert b"declarations" not in content
+
+
+def raw_reference() -> str:
+    with stores.connect(stores.raw(), read_only=True) as connection:
+        query = "select min(stats_id) from raw_pre_plainte.declarations"
+        return connection.execute(query).fetchall()[0][0]
+
+
+@encrypted
+def test_a_plain_store_is_encrypted_by_asking(data: Path, monkeypatch) -> None:
+    with registre.ledger():
+        pass
+    monkeypatch.setenv("CYBERIMPACT_STORE_KEY", KEY)
+    with pytest.raises(stores.StoreKeyError, match="encrypt"), registre.ledger():
+        pass
+    stores.rewrite(stores.raw(), registre.STORAGE, before="")
+    with registre.ledger() as ledger:
+        assert ledger.execute("select count(*) from registre.prises").fetchall() == [(0,)]
+
+
+def test_a_key_asks_for_the_cipher(data: Path, monkeypatch) -> None:
+    monkeypatch.setenv("CYBERIMPACT_STORE_KEY", KEY)
+    monkeypatch.setattr(stores, "find_spec", lambda name: None)
+    with pytest.raises(landings.LandingError, match="pip install duckdb-extension-httpfs") as told:
+        landings.land("pre_plainte")
+    assert KEY not in str(told.value)
+
+
+def test_what_is_written_is_for_its_owner_and_what_is_published_for_readers(
+    data: Path, monkeypatch
+) -> None:
+    mask = os.umask(0o022)
+    try:
+        stores.secure()
+        folder = data / "published" / "parquet"
+        folder.mkdir(parents=True)
+        file = folder / "fct_avis.parquet"
+        file.touch()
+        stores.share(folder)
+        modes = [path.stat().st_mode & 0o777 for path in (data, folder.parent, folder, file)]
+        assert modes == [0o700, 0o700, 0o700, 0o600]
+        monkeypatch.setenv("CYBERIMPACT_READERS", "groupe")
+        stores.secure()
+        stores.share(folder)
+        modes = [path.stat().st_mode & 0o777 for path in (data, folder.parent, folder, file)]
+        assert modes == [0o710, 0o710, 0o750, 0o640]
+    finally:
+        os.umask(mask)
