@@ -58,7 +58,11 @@ def main() -> int:
     commands.add_parser("purge", help="effacer ce qui a dépassé sa durée, et tout refaire sans")
     erased = commands.add_parser("erase", help="effacer une personne partout, et le prouver")
     erased.add_argument("--pseudonyme", metavar="X", help="tel que les tables le montrent")
-    erased.add_argument("--reference", metavar="SOURCE:REF", help="telle que la source l'écrit")
+    erased.add_argument(
+        "--reference",
+        metavar="SOURCE:REF",
+        help="telle que la source l'écrit ; - pour la taper sans qu'elle reste à l'historique",
+    )
     commands.add_parser("encrypt", help="chiffrer les données brutes, ou changer leur clé")
     rotated = commands.add_parser("rotate-key", help="changer la clé des pseudonymes")
     rotated.add_argument(
@@ -155,6 +159,7 @@ def erase(pseudonym: str, reference: str) -> int:
     from orchestration import rights
     from orchestration.terminal import console
 
+    reference = input("SOURCE:REF ? ") if reference == "-" else reference
     source, _, named = reference.partition(":")
     if source and (source not in CATALOG or not CATALOG[source].retention):
         holders = ", ".join(name for name, one in CATALOG.items() if one.retention)

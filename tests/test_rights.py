@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import traceback
 from datetime import UTC, date, datetime, time, timedelta
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,9 +13,10 @@ import duckdb
 import pytest
 from conftest import ROOT
 
-from dlt_pipelines import landings, privacy, registre, rights, sandbox, stores, traitements
+from dlt_pipelines import landings, polite, privacy, registre, rights, sandbox, stores, traitements
 from dlt_pipelines.catalog import CATALOG, NOBODY, Retention, Source
 from dlt_pipelines.sandbox import World
+from orchestration import site
 
 TODAY = date(2026, 3, 15)
 WORLD = World(date(2026, 2, 1), TODAY)
@@ -342,3 +344,29 @@ def test_what_is_written_is_for_its_owner_and_what_is_published_for_readers(
         assert modes == [0o710, 0o710, 0o750, 0o640]
     finally:
         os.umask(mask)
+
+
+def test_no_secret_is_written_nor_said(data: Path, monkeypatch) -> None:
+    """A service that is down, with everything secret set: files and messages hold none of it."""
+    secrets = {
+        "SOURCES__X__TOKEN": "jeton-canari-31",
+        "CYBERIMPACT_PSEUDONYM_KEY": "cle-canari-32",
+    }
+    for name, value in {**secrets, "SOURCES__X__LIVE": "true"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("SOURCES__X__BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("SOURCES__X__ACCOUNTS", '[{"id": "1"}]')
+    monkeypatch.setattr(polite, "ATTEMPTS", 1)
+    with pytest.raises(landings.LandingError) as failure:
+        landings.land("x")
+    chain = "".join(traceback.format_exception(failure.value))
+    for secret in secrets.values():
+        assert secret not in chain
+        assert secret.encode() not in everything(data)
+
+
+def test_node_is_given_no_secret(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("SOURCES__X__TOKEN", "jeton-canari-33")
+    monkeypatch.setenv("CYBERIMPACT_STORE_KEY", "cle-canari-34")
+    site._run("essai", ["env"], tmp_path, lambda line: None)
+    assert "canari" not in (tmp_path / "build.log").read_text()
