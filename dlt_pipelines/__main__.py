@@ -4,6 +4,7 @@ import argparse
 import sys
 from concurrent.futures import Future
 
+from dlt_pipelines import stores
 from dlt_pipelines.catalog import CATALOG
 from dlt_pipelines.landings import Landing, LandingError, land_together
 
@@ -27,6 +28,7 @@ def main() -> int:
         "changé, et croire un service qui donne bien moins qu’avant",
     )
     asked = parser.parse_args()
+    stores.secure()
     with land_together(
         asked.sources or CATALOG,
         report=lambda name, line: print(f"  {name} · {line}"),

@@ -41,6 +41,91 @@ from dlt_pipelines.sources import (
 
 
 @dataclass(frozen=True)
+class Processing:
+    """What the record of processing (GDPR, article 30) says of the sources of one pillar."""
+
+    label: str
+    purpose: str
+    basis: str
+    recipients: str
+
+
+TEAM = "Équipe de données de la Gendarmerie nationale, seule à lire les données brutes"
+READERS = f"{TEAM} ; analystes et chefs de service, qui ne lisent que les tables publiées"
+MISSION = "Mission d’intérêt public (RGPD, article 6, 1, e)"
+
+PROCESSINGS = {
+    "perception": Processing(
+        "Perception des usagers",
+        "Comprendre ce que les usagers disent des services de la Gendarmerie, et de quoi ils ont "
+        "besoin, pour les améliorer.",
+        MISSION,
+        READERS,
+    ),
+    "actions": Processing(
+        "Signalements, contacts et déclarations",
+        "Compter les signalements, les contacts et les déclarations en ligne, et voir où ils "
+        "montent, pour orienter la prévention et les moyens.",
+        MISSION,
+        READERS,
+    ),
+    "visibilite": Processing(
+        "Audience et conversations publiques",
+        "Mesurer l’audience des sites et des comptes de la Gendarmerie, et repérer ce qui se "
+        "propage sur ses sujets, sans suivre personne.",
+        MISSION,
+        READERS,
+    ),
+    "contexte": Processing(
+        "Contexte public",
+        "Situer les chiffres dans leur contexte, par des statistiques publiques.",
+        "Sans objet : aucune donnée personnelle",
+        READERS,
+    ),
+    "reference": Processing(
+        "Référentiels",
+        "Nommer les lieux, les unités et les structures.",
+        "Sans objet : aucune donnée personnelle",
+        READERS,
+    ),
+}
+"""Pillar → its processing."""
+
+NOBODY = "Aucune"
+WRITERS = "Usagers qui écrivent à l’administration ou d’elle"
+POSTERS = "Personnes qui publient sur nos sujets"
+
+
+@dataclass(frozen=True)
+class Retention:
+    """How long the rows of a table are kept, in whole days of Paris.
+
+    Attributes:
+        by: date column from which the days run; a row without it is kept.
+        days: age at which the row is deleted: a row of that very age is kept, an older one is not.
+        texts: columns emptied sooner → days.
+        reference: column by which a person can name the row, None when nothing in it is anybody's.
+    """
+
+    by: str
+    days: int
+    texts: Mapping[str, int] = field(default_factory=dict)
+    reference: str | None = None
+
+
+# What no table declares, in days: the same purge takes it away.
+KEPT_DAYS = {
+    "depot": 30,  # files taken, of the sources that tell of persons
+    "quarantaine": 365,
+    "fichiers": 365,  # names of the files, which people choose
+    "echecs": 90,  # messages of failed landings
+    "journaux": 30,
+    "runs": 90,  # of Dagster
+}
+YEAR = 365
+
+
+@dataclass(frozen=True)
 class Source:
     """An outside system, and how it is brought home.
 
@@ -59,6 +144,8 @@ class Source:
         windows: table → date column of the tables whose window asked is replaced: what the service
             no longer tells is deleted.
         header: columns of a CSV export that has no header.
+        persons: whom its rows tell of, for the record of processing; NOBODY when that is so.
+        retention: table → how long its rows are kept; the others tell of nobody, and stay.
     """
 
     name: str
@@ -80,6 +167,13 @@ class Source:
     slice: timedelta = timedelta(days=366)
     windows: Mapping[str, str] = field(default_factory=dict)
     header: tuple[str, ...] = ()
+    persons: str = ""
+    retention: Mapping[str, Retention] = field(default_factory=dict)
+
+    def reference(self, table: str) -> str | None:
+        """Return the column by which a person can name a row of `table`."""
+        retention = self.retention.get(table)
+        return retention.reference if retention else None
 
 
 CATALOG: dict[str, Source] = {
@@ -97,6 +191,7 @@ CATALOG: dict[str, Source] = {
             reads="json",
             recognise=geographie.recognise,
             folder=stores.cog_package,
+            persons=NOBODY,
         ),
         Source(
             name="structures",
@@ -108,6 +203,7 @@ CATALOG: dict[str, Source] = {
             licence="Licence Ouverte 2.0",
             url="https://www.plus.transformation.gouv.fr",
             reads="csv",
+            persons=NOBODY,
         ),
         Source(
             name="services_publics_plus",
@@ -121,6 +217,10 @@ CATALOG: dict[str, Source] = {
             reads="csv",
             has_api=True,
             look_back=timedelta(days=90),  # an answer changes a row long after its publication
+            persons=WRITERS,
+            retention={
+                "experiences": Retention("publie_at", 5 * YEAR, reference="experience_id"),
+            },
         ),
         Source(
             name="jedonnemonavis",
@@ -135,6 +235,8 @@ CATALOG: dict[str, Source] = {
             has_api=True,
             look_back=timedelta(days=35),  # a review may be deleted long after it was written
             windows={"statistiques": "date"},
+            persons=WRITERS,
+            retention={"avis": Retention("cree_le", 3 * YEAR, reference="avis_id")},
         ),
         Source(
             name="avis_google",
@@ -147,6 +249,8 @@ CATALOG: dict[str, Source] = {
             url="https://developers.partoo.co",
             has_api=True,
             look_back=timedelta(days=3),  # Partoo collects once a day, and shows it a day later
+            persons=WRITERS,
+            retention={"reviews": Retention("date", 3 * YEAR, reference="id")},
         ),
         Source(
             name="perceval",
@@ -159,6 +263,7 @@ CATALOG: dict[str, Source] = {
             url="https://www.service-public.fr/particuliers/vosdroits/R46526",
             reads="json",
             recognise=perceval.recognise,
+            persons=NOBODY,
         ),
         Source(
             name="ma_gendarmerie",
@@ -171,6 +276,8 @@ CATALOG: dict[str, Source] = {
             url="https://www.gendarmerie.interieur.gouv.fr/a-votre-contact/brigade-numerique",
             reads="csv",
             header=ma_gendarmerie.HEADER,
+            persons="Personnes qui joignent la brigade numérique",
+            retention={"contacts": Retention("date", 3 * YEAR, reference="reference")},
         ),
         Source(
             name="pre_plainte",
@@ -182,6 +289,12 @@ CATALOG: dict[str, Source] = {
             licence="Usage interne",
             url="https://www.service-public.fr/particuliers/vosdroits/F1435",
             reads="csv",
+            persons="Personnes qui déclarent une plainte en ligne",
+            retention={
+                "declarations": Retention(
+                    "stats_debut_declaration", 3 * YEAR, reference="stats_id"
+                ),
+            },
         ),
         Source(
             name="unites",
@@ -193,6 +306,7 @@ CATALOG: dict[str, Source] = {
             licence="Licence Ouverte 2.0",
             url="https://www.data.gouv.fr/fr/datasets/5369993fa3a729239d2051cd/",
             reads="csv",
+            persons=NOBODY,
         ),
         Source(
             name="competences",
@@ -204,6 +318,7 @@ CATALOG: dict[str, Source] = {
             licence="Licence Ouverte 2.0",
             url="https://www.data.gouv.fr/fr/datasets/5489cda0c751df35a24120e7/",
             reads="csv",
+            persons=NOBODY,
         ),
         Source(
             name="observatoire",
@@ -217,6 +332,7 @@ CATALOG: dict[str, Source] = {
             has_api=True,
             look_back=timedelta(days=200),  # an edition is mended after it is published
             slice=timedelta(days=7300),  # a few editions a year: all of them at once
+            persons=NOBODY,
         ),
         Source(
             name="campagnes",
@@ -228,6 +344,7 @@ CATALOG: dict[str, Source] = {
             licence="Usage interne",
             url="https://www.gendarmerie.interieur.gouv.fr",
             reads="csv",
+            persons=NOBODY,
         ),
         Source(
             name="moyens",
@@ -239,6 +356,7 @@ CATALOG: dict[str, Source] = {
             licence="Usage interne",
             url="https://www.gendarmerie.interieur.gouv.fr",
             reads="csv",
+            persons=NOBODY,
         ),
         Source(
             name="signalements_agreges",
@@ -250,6 +368,7 @@ CATALOG: dict[str, Source] = {
             licence="Celle de chaque service",
             url="https://www.masecurite.interieur.gouv.fr",
             reads="csv",
+            persons=NOBODY,
         ),
         Source(
             name="x",
@@ -263,6 +382,10 @@ CATALOG: dict[str, Source] = {
             has_api=True,
             keeps_history=False,
             look_back=timedelta(days=1),
+            persons=POSTERS,
+            retention={
+                "tweets": Retention("created_at", 3 * YEAR, {"text": 30}, reference="id"),
+            },
         ),
         Source(
             name="mastodon",
@@ -277,6 +400,11 @@ CATALOG: dict[str, Source] = {
             keeps_history=False,
             observed_every=timedelta(days=24),
             look_back=timedelta(days=2),  # reposts and favourites come for days
+            persons=POSTERS,
+            retention={
+                "statuses": Retention("created_at", 3 * YEAR, {"text": 30}, reference="uri"),
+                "trending_tags": Retention("day", YEAR),
+            },
         ),
         Source(
             name="bluesky",
@@ -291,6 +419,10 @@ CATALOG: dict[str, Source] = {
             keeps_history=False,
             observed_every=timedelta(days=24),
             look_back=timedelta(days=2),
+            persons=POSTERS,
+            retention={
+                "posts": Retention("indexed_at", 3 * YEAR, {"text": 30}, reference="uri"),
+            },
         ),
         Source(
             name="youtube",
@@ -304,6 +436,7 @@ CATALOG: dict[str, Source] = {
             has_api=True,
             keeps_history=False,
             observed_every=timedelta(days=24),
+            persons=NOBODY,
         ),
         Source(
             name="facebook",
@@ -317,6 +450,7 @@ CATALOG: dict[str, Source] = {
             has_api=True,
             reach=timedelta(days=730),
             look_back=timedelta(days=7),  # Meta settles its figures late, reactions come for days
+            persons=NOBODY,
         ),
         Source(
             name="instagram",
@@ -331,6 +465,7 @@ CATALOG: dict[str, Source] = {
             keeps_history=False,
             reach=timedelta(days=30),
             look_back=timedelta(days=4),  # Meta settles its figures within 48 hours
+            persons=NOBODY,
         ),
         Source(
             name="linkedin",
@@ -345,6 +480,7 @@ CATALOG: dict[str, Source] = {
             keeps_history=False,
             reach=timedelta(days=364),
             look_back=timedelta(days=2),
+            persons=NOBODY,
         ),
         Source(
             name="piano",
@@ -358,6 +494,9 @@ CATALOG: dict[str, Source] = {
             has_api=True,
             reach=timedelta(days=760),
             look_back=timedelta(days=3),
+            persons="Visiteurs des sites, comptés seulement",
+            # An address may bear what a visitor wrote in it; 25 months is what the CNIL allows.
+            retention={"pages": Retention("date", 760)},
         ),
         Source(
             name="matomo",
@@ -371,6 +510,9 @@ CATALOG: dict[str, Source] = {
             has_api=True,
             reach=timedelta(days=760),
             look_back=timedelta(days=3),  # a site far overseas ends its day after Paris
+            persons="Visiteurs des sites, comptés seulement",
+            # An address may bear what a visitor wrote in it; 25 months is what the CNIL allows.
+            retention={"pages": Retention("date", 760)},
         ),
         Source(
             name="ssmsi",
@@ -382,6 +524,7 @@ CATALOG: dict[str, Source] = {
             licence="Licence Ouverte 2.0",
             url="https://www.data.gouv.fr/fr/datasets/621df2954fa5a3b5a023e23c/",
             reads="csv",
+            persons=NOBODY,
         ),
     )
 }

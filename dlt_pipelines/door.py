@@ -31,7 +31,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field
-from functools import cached_property
+from datetime import date
+from functools import cached_property, reduce
 from typing import Any, TypeAlias, TypedDict, cast
 
 import duckdb
@@ -68,6 +69,7 @@ RUN = 2_000_000  # rows of the longest run of hashes: what bounds the memory of 
 CLERKS = 4  # batches in hand at once: what bounds the memory of a landing
 DIGEST = 12  # hexadecimal digits, which DuckDB holds without an allocation
 _WHERE = ("_fichier", "_ligne")
+PARIS = "Europe/Paris"
 _INTEGER = r"^[+-]?\d{1,18}([.,]0+)?$"
 # COG codes of départements and overseas collectivities; whatever else is kept as it was received.
 _DEPARTEMENT = r"^(0[1-9]|[1-8]\d|9[0-5]|2[AB]|97[1-8]|98[4-9])$"
@@ -240,6 +242,21 @@ def _value_class(text: str) -> str:
     )
 
 
+@dataclass(frozen=True)
+class Forgotten:
+    """What a table holds no more, and takes no more.
+
+    Attributes:
+        by: date column from which retention runs, None when the table has none.
+        before: rows of an earlier day, in Paris, were purged; "" is the row, else a column of text.
+        opposed: column → what the list of erasures holds for it.
+    """
+
+    by: str | None = None
+    before: Mapping[str, date] = field(default_factory=dict)
+    opposed: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
 @dataclass
 class Tally:
     """What became of the rows of one table in one landing."""
@@ -249,6 +266,7 @@ class Tally:
     changed: int = 0
     aside: int = 0
     excluded: int = 0
+    forgotten: int = 0
     rejects: pa.Table = field(default_factory=_REJECTS.empty_table)
     unknown: set[str] = field(default_factory=set)
     # File or answer → rows read from it (the excluded ones left out), rows of it set aside.
@@ -261,6 +279,7 @@ class Tally:
         self.changed += other.changed
         self.aside += other.aside
         self.excluded += other.excluded
+        self.forgotten += other.forgotten
         self.rejects = pa.concat_tables([self.rejects, other.rejects])
         self.unknown |= other.unknown
         for whence, counts in other.by_whence.items():
@@ -331,6 +350,7 @@ class Door:
         key: columns that identify a row.
         origin: `reel` or `bac_a_sable`, written in each row.
         remember: keep the keys of all rows seen, for a table whose window is replaced.
+        forgotten: what was purged or erased.
     """
 
     def __init__(
@@ -340,8 +360,10 @@ class Door:
         key: Iterable[str],
         origin: str,
         remember: bool = False,
+        forgotten: Forgotten = Forgotten(),
     ) -> None:
         self.table = table
+        self.forgotten = forgotten
         self.columns = [Column.declared(name, hints) for name, hints in columns.items()]
         self.kept = [column for column in self.columns if column.personal != privacy.DROP]
         self.key = list(key)
@@ -364,6 +386,11 @@ class Door:
         self.files = MemoryFileSystem()
         self.memory.register_filesystem(self.files)
         self.known = Known()
+
+    def digest(self, instead: Mapping[str, str] | None = None) -> str:
+        """Return the SQL of the hash of a protected row, some columns read as told `instead`."""
+        instead = instead or {}
+        return _digest(instead.get(c.name, _quoted(c.name)) for c in self.kept)
 
     @property
     def hashes(self) -> str:
@@ -432,9 +459,9 @@ class Door:
                 index = typed.schema.get_field_index(column.name)
                 typed = typed.set_column(index, column.name, treat(typed[column.name]))
         self.memory.register("typed", typed)
-        digest = _digest(_quoted(column.name) for column in self.kept)
         told = self._run(
-            f"select {self.hashes}, _empreinte from (select *, {digest} as _empreinte from typed)"
+            f"select {self.hashes}, _empreinte"
+            f" from (select *, {self.digest()} as _empreinte from typed)"
         )
         self.memory.close()
         rows = typed.append_column("_empreinte", told["_empreinte"])
@@ -589,9 +616,37 @@ class Door:
         if pc.any(unwanted).as_py():
             judged = judged.filter(pc.invert(unwanted))
             self.tally.excluded += len(unwanted) - judged.num_rows
+        judged = self._remembered(judged)
         for whence in judged["_fichier"].value_counts().to_pylist():
             self.tally.by_whence[whence["values"]][0] += whence["counts"]
         return judged.drop_columns("_exclue")
+
+    def _remembered(self, judged: pa.Table) -> pa.Table:
+        """Leave out the rows that were purged or erased, and the texts that were."""
+        gone = self.forgotten
+        masks = [
+            privacy.opposed(judged[column.name], gone.opposed[column.name], column.personal)
+            for column in self.kept
+            if column.name in gone.opposed
+        ]
+        older = {name: self._older(judged, before) for name, before in gone.before.items()}
+        if "" in older:
+            masks.append(older.pop(""))
+        for name, is_older in older.items():
+            index = judged.schema.get_field_index(name)
+            kept = pc.if_else(is_older, pa.scalar(None, pa.string()), judged[name])
+            judged = judged.set_column(index, name, kept)
+        if masks:
+            left = judged.filter(pc.invert(reduce(pc.or_, masks)))
+            self.tally.forgotten += judged.num_rows - left.num_rows
+            judged = left
+        return judged
+
+    def _older(self, judged: pa.Table, before: date) -> pa.ChunkedArray:
+        moment = judged[self.forgotten.by]
+        if pa.types.is_timestamp(moment.type):
+            moment = pc.local_timestamp(moment.cast(pa.timestamp("us", PARIS)))
+        return pc.fill_null(pc.less(moment.cast(pa.date32(), safe=False), pa.scalar(before)), False)
 
     def _quarantine(self, judged: pa.Table) -> pa.Table:
         """Set aside the rows that break the contract, with their reasons."""
@@ -624,7 +679,7 @@ class Door:
         if len(np.unique(hashes)) == len(hashes):
             return typed
         key = ", ".join(map(_quoted, self.key))
-        content = _digest(_quoted(column.name) for column in self.kept)
+        content = self.digest()
         ranked = typed.append_column("_place", pa.arange(0, typed.num_rows))
         self.memory.register("typed", ranked)
         last = f"over (partition by {key} order by _place desc)"

@@ -28,7 +28,17 @@ from dlt.extract.exceptions import ResourceExtractionError as ExtractionError
 from dlt.pipeline.exceptions import PipelineStepFailed
 from requests import RequestException
 
-from dlt_pipelines import datagouv, depot, polite, privacy, registre, sandbox, stores
+from dlt_pipelines import (
+    datagouv,
+    depot,
+    forgotten,
+    polite,
+    privacy,
+    registre,
+    sandbox,
+    stores,
+    traitements,
+)
 from dlt_pipelines.catalog import CATALOG, Source
 from dlt_pipelines.door import Door, hashes
 
@@ -154,6 +164,7 @@ def land(
         with registre.alone(name, lambda: report("attend la fin d’une autre prise de la source")):
             (stores.depot() / name).mkdir(parents=True, exist_ok=True)
             with registre.ledger() as ledger:
+                forgotten.check_keys(ledger, source)
                 past = _remember(ledger, source)
             if retake:
                 past = replace(past, taken=frozenset())
@@ -207,7 +218,7 @@ def _landed_through(
     """Land one way, write the ledger, and return what was done since the first of the ways."""
     started, clock = datetime.now(UTC), monotonic()
     first = before is None and not past.landed
-    doors = _doors(source, way.origin, landed=not first)
+    doors = doors_of(source, way.origin, landed=not first)
     if way.asks or not past.exists:
         _load(source, way, doors, first, report)
     landing = _summarise(source, past, way, doors)
@@ -287,6 +298,9 @@ def _remember(ledger: duckdb.DuckDBPyConnection, source: Source) -> _Past:
         "url": source.url,
     }
     registre.write(ledger, "registre.sources", [described], "insert or replace")
+    ledger.execute("delete from registre.traitements where source = ?", [source.name])
+    processed = traitements.rows(source, doors_of(source, REAL, landed=False))
+    registre.write(ledger, "registre.traitements", processed, "insert")
     taken = ledger.execute(
         "select empreinte from registre.fichiers where source = ? and statut = 'pris'",
         [source.name],
@@ -390,7 +404,7 @@ def _opened(source: Source, folder: Path, origin: str, past: _Past, report: Repo
         return way
     if source.folder and not folder.is_dir():
         raise LandingError(f"{source.label} : le dossier {folder} est absent", "make install")
-    missing = next(iter(_doors(source, origin, landed=False).values())).missing
+    missing = next(iter(doors_of(source, origin, landed=False).values())).missing
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         # A package holds more files than ours; a depot holds only what was meant for it.
         if path.name.startswith(".") or (source.folder and path.stem not in source.tables):
@@ -451,7 +465,7 @@ def _fetched(
     if file.digest in past.taken:
         return way
     try:
-        missing = next(iter(_doors(source, origin, landed=False).values())).missing
+        missing = next(iter(doors_of(source, origin, landed=False).values())).missing
         file.open_csv(missing, source.header)
     except depot.RefusedFileError as error:
         report(f"{file.name} refusé : {error}")
@@ -513,13 +527,14 @@ def _invented(source: Source, url: str, day: date) -> dict[str, Any]:
     return sandbox.settings(source.name, url, now)
 
 
-def _doors(source: Source, origin: str, landed: bool = True) -> dict[str, Door]:
+def doors_of(source: Source, origin: str, landed: bool = True) -> dict[str, Door]:
     """Return the door of each table, as its source declares it, without asking anything."""
     doors = {}
     for table, resource in source.declare(**_nothing(source)).resources.items():
         columns = resource.compute_table_schema()["columns"]
         key = [name for name, hints in columns.items() if hints.get("primary_key")]
-        door = Door(table, columns, key, origin, table in source.windows)
+        gone = forgotten.forgotten(source, table) if landed else forgotten.opposed(source, table)
+        door = Door(table, columns, key, origin, table in source.windows, gone)
         if landed:
             _remind(door, source)
         doors[table] = door
@@ -550,12 +565,10 @@ def _remind(door: Door, source: Source) -> None:
 def _load(
     source: Source, way: _Way, doors: Mapping[str, Door], first: bool, report: Report
 ) -> None:
-    credentials = DuckDbCredentials(str(stores.raw()))
-    credentials.global_config = {"memory_limit": MEMORY}
     pipeline = dlt.pipeline(
         source.name,
         pipelines_dir=str(stores.data() / "dlt"),
-        destination=dlt.destinations.duckdb(credentials),
+        destination=dlt.destinations.duckdb(_credentials(source)),
         dataset_name=f"raw_{source.name}",
     )
     # The tables of a source are declared together, over one session where it opens one.
@@ -571,6 +584,22 @@ def _load(
     pipeline.normalize()
     with registre.WRITER:
         pipeline.load()
+
+
+def _credentials(source: Source) -> DuckDbCredentials:
+    """Return how dlt opens the raw store, each time that it writes."""
+    opened = {"memory_limit": MEMORY}
+    if not stores.key():
+        return DuckDbCredentials(str(stores.raw()), global_config=opened)
+    # An encrypted file can only be attached: dlt opens an empty one, and works in the other.
+    empty = stores.data() / "dlt" / f"{source.name}.vide"
+    empty.parent.mkdir(exist_ok=True)
+    return DuckDbCredentials(
+        str(empty),
+        global_config=opened | {"temp_file_encryption": True},
+        statements=stores.attaching(stores.raw(), "raw", storage=registre.STORAGE),
+        local_config={"schema": "raw.main"},
+    )
 
 
 def _start_again(source: Source, pipeline: dlt.Pipeline) -> None:
@@ -652,6 +681,11 @@ def _summarise(source: Source, past: _Past, way: _Way, doors: Mapping[str, Door]
             f"{table} : {door.tally.excluded} lignes sensibles exclues, dont rien n’est gardé"
             for table, door in doors.items()
             if door.tally.excluded
+        ]
+        + [
+            f"{table} : {door.tally.forgotten} lignes non reprises, purgées ou effacées"
+            for table, door in doors.items()
+            if door.tally.forgotten
         ],
         seconds=0,
         cursor_from=way.cursor_from,
@@ -793,6 +827,8 @@ def _explained(source: Source, error: Exception) -> LandingError:
     status = getattr(getattr(cause, "response", None), "status_code", None)
     transient = isinstance(cause, registre.LockedError | RequestException)
     match cause:
+        case forgotten.KeysError() | stores.StoreKeyError():
+            said, _, remedy = str(cause).partition("Remède : ")
         case registre.LockedError():
             said, remedy = (
                 str(cause),

@@ -9,6 +9,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import chain
 from typing import NamedTuple
 
 import phonenumbers
@@ -62,6 +63,11 @@ def _spans(
         if end > start:
             yield start, end
         at = max(end, match.start() + 1) if end > start else _next(match, start)
+
+
+def _among(*finders: Callable[[str], Iterator[Span]]) -> Callable[[str], Iterator[Span]]:
+    """Return what finds the data that any of `finders` finds, first to last."""
+    return lambda text: iter(sorted(span for find in finders for span in find(text)))
 
 
 def _next(match: re.Match[str], start: int) -> int:
@@ -265,26 +271,18 @@ def _named_account(match: re.Match[str]) -> int:
 ACCOUNT = Kind(
     "[compte]",
     (r"[@＠]|\bu/|#\p{Nd}{4}", rf"(?i)\b(?:{_NETWORK})\b"),
-    lambda text: iter(
-        sorted(
-            [
-                *_matching(
-                    r"(?<![\w@.＠])(?P<datum>[@＠]\w[\w.-]*(?:@[\w-]+(?:\.[\w-]+)+)?)", _account
-                )(text),
-                *_matching(
-                    r"(?<![\w/])(?P<datum>u/\w[\w-]{2,}|\w[\w.]{1,31}#\d{4})(?!\w)", _account
-                )(text),
-                *_matching(
-                    rf"\b(?:{_NETWORK})(?!\w)(?:{BLANK}(?:est|c['’]est|sur|de|du|l['’]escroc|"
-                    r"utilisé|"
-                    rf"nommé|snap|insta)(?={BLANK}))*"
-                    rf"{BLANK}?(?P<sure>[:=]|est|c['’]est|«|\")"
-                    rf"?{BLANK}?[\"«“']?{BLANK}?(?P<datum>[^\W_][\w.#-]{{2,}})",
-                    _named_account,
-                    re.I,
-                )(text),
-            ]
-        )
+    _among(
+        _matching(r"(?<![\w@.＠])(?P<datum>[@＠]\w[\w.-]*(?:@[\w-]+(?:\.[\w-]+)+)?)", _account),
+        _matching(r"(?<![\w/])(?P<datum>u/\w[\w-]{2,}|\w[\w.]{1,31}#\d{4})(?!\w)", _account),
+        _matching(
+            rf"\b(?:{_NETWORK})(?!\w)(?:{BLANK}(?:est|c['’]est|sur|de|du|l['’]escroc|"
+            r"utilisé|"
+            rf"nommé|snap|insta)(?={BLANK}))*"
+            rf"{BLANK}?(?P<sure>[:=]|est|c['’]est|«|\")"
+            rf"?{BLANK}?[\"«“']?{BLANK}?(?P<datum>[^\W_][\w.#-]{{2,}})",
+            _named_account,
+            re.I,
+        ),
     ),
 )
 
@@ -385,6 +383,10 @@ _FILES = (
     r"requ[êe]te|réclamation|reclamation|inscription|pré-?demande|pre-?demande|colis|"
     r"minist[èe]re public|plainte en ligne|id"
 )
+# How these words begin: most others are told apart by that, before each of these is tried.
+_FILE_HEADS = (
+    r"a[bdfglmv]|c[alno]|d[eo]|en|f[ai]|i[dn]|li|m[ai]|n[eu]|p[aelrv.]|r[eé]|s[eéipu]|t[ieé]|us"
+)
 _WEAK_FILES = re.compile(
     r"(?:r[ée]f|suivi|permis|client|ticket|avis|colis|usager|licence|intervention|s[ée]jour|id|"
     r"inscription|carte|enregistrement|contrat|amende|demande|facture)",
@@ -428,40 +430,36 @@ FILE = Kind(
         r"\p{Nd}{3}/\p{Nd}{2,6}/(?:19|20)\p{Nd}{2}|(?:19|20)\p{Nd}{2}/\p{Nd}{3,6}/",
         r"(?i)(?:num[ée]ro|n[°º])[^\p{Nd}]*\p{Nd}",
     ),
-    lambda text: iter(
-        sorted(
-            [
-                *_matching(
-                    rf"(?<![\w-])(?P<word>{_FILES})(?![\w])"
-                    rf"(?:{BLANK}(?:de|du|d['’]|la|le|en ligne|judiciaire|simple|p[ée]nale?|"
-                    r"fiscal|colis|client|dossier|plainte|commande|usager|allocataire|ants|caf|"
-                    r"pv|enregistr[ée]e?s?|"
-                    r"suivi|d[ée]pos[ée]e?s?|num[ée]ris[ée]e?|internet|ci-dessous|interne|"
-                    r"administratif|contre x|pour vol|demande))*"
-                    rf"(?P<colon>{BLANK}*(?:[:=(]|est(?: le)?\b|c['’]est(?: le)?\b|,))?{BLANK}*"
-                    rf"(?P<sign>(?:{_SIGN}){BLANK}*(?:[:=]|est(?: le)?\b)"
-                    rf"?{BLANK}*(?:[:=]{BLANK}*)?)?"
-                    r"(?P<datum>(?=[A-Z\d./_-]*(?:[ \xa0]\d[\d./_-]*)*\d)(?:[A-Z]{1,8}[-_/ ]?)"
-                    r"?(?:[A-Z\d]*\d[A-Z\d]*)(?:[-_/.][A-Z\d]+|[ \xa0]\d[\d/_-]+)*)(?!\w)",
-                    _file,
-                    re.I,
-                )(text),
-                *_matching(
-                    rf"(?<!\w)(?:{_SIGN}){BLANK}*(?:de|du|d['’]){BLANK}*(?:ma|mon|la|le|l['’])"
-                    rf"?{BLANK}*(?P<word>{_FILES})(?!\w)"
-                    rf"(?:{BLANK}\w+){{0,2}}{BLANK}*(?P<colon>[:=(]|est(?: le)?\b|c['’]est(?: le)"
-                    rf"?\b|,)?{BLANK}*(?P<sign>{BLANK}?)"
-                    r"(?P<datum>(?:[A-Z]{1,8}[-_/ ]?)?(?:[A-Z\d]*\d[A-Z\d]*)(?:[-_/.][A-Z\d]+|[ "
-                    r"\xa0]\d[\d/_-]+)*)(?!\w)",
-                    _file,
-                    re.I,
-                )(text),
-                *_matching(
-                    r"(?<![\w/.-])(?P<datum>\d{3,6}/\d{2,6}/(?:19|20)\d\d|(?:19|20)"
-                    r"\d\d/\d{3,6}/\d{2,8})(?![\w/])",
-                )(text),
-            ]
-        )
+    _among(
+        _matching(
+            rf"(?<![\w-])(?={_FILE_HEADS})(?P<word>{_FILES})(?![\w])"
+            rf"(?:{BLANK}(?:de|du|d['’]|la|le|en ligne|judiciaire|simple|p[ée]nale?|"
+            r"fiscal|colis|client|dossier|plainte|commande|usager|allocataire|ants|caf|"
+            r"pv|enregistr[ée]e?s?|"
+            r"suivi|d[ée]pos[ée]e?s?|num[ée]ris[ée]e?|internet|ci-dessous|interne|"
+            r"administratif|contre x|pour vol|demande))*"
+            rf"(?P<colon>{BLANK}*(?:[:=(]|est(?: le)?\b|c['’]est(?: le)?\b|,))?{BLANK}*"
+            rf"(?P<sign>(?:{_SIGN}){BLANK}*(?:[:=]|est(?: le)?\b)"
+            rf"?{BLANK}*(?:[:=]{BLANK}*)?)?"
+            r"(?P<datum>(?=[A-Z\d./_-]*(?:[ \xa0]\d[\d./_-]*)*\d)(?:[A-Z]{1,8}[-_/ ]?)"
+            r"?(?:[A-Z\d]*\d[A-Z\d]*)(?:[-_/.][A-Z\d]+|[ \xa0]\d[\d/_-]+)*)(?!\w)",
+            _file,
+            re.I,
+        ),
+        _matching(
+            rf"(?<!\w)(?:{_SIGN}){BLANK}*(?:de|du|d['’]){BLANK}*(?:ma|mon|la|le|l['’])"
+            rf"?{BLANK}*(?P<word>{_FILES})(?!\w)"
+            rf"(?:{BLANK}\w+){{0,2}}{BLANK}*(?P<colon>[:=(]|est(?: le)?\b|c['’]est(?: le)"
+            rf"?\b|,)?{BLANK}*(?P<sign>{BLANK}?)"
+            r"(?P<datum>(?:[A-Z]{1,8}[-_/ ]?)?(?:[A-Z\d]*\d[A-Z\d]*)(?:[-_/.][A-Z\d]+|[ "
+            r"\xa0]\d[\d/_-]+)*)(?!\w)",
+            _file,
+            re.I,
+        ),
+        _matching(
+            r"(?<![\w/.-])(?P<datum>\d{3,6}/\d{2,6}/(?:19|20)\d\d|(?:19|20)"
+            r"\d\d/\d{3,6}/\d{2,8})(?![\w/])",
+        ),
     ),
 )
 
@@ -727,28 +725,25 @@ def _birth(match: re.Match[str]) -> int:
     return 0 if far else match.end("datum")
 
 
+_BORN_ON = _matching(
+    rf"{_BORN}(?P<between>[^.!?;\n￼\d]{{0,70}}?(?:\(\d[\dAB]\d{{0,3}}\)[^.!?;\n￼\d]{{"
+    r"0,12}})?)"
+    rf"(?<!\w)(?P<datum>{_DATE})",
+    _birth,
+    re.I,
+)
+_ON_BIRTH = _matching(
+    r"(?<![\d/.-])(?P<datum>\d{1,2}[./-]\d{1,2}[./-]\d{4})"
+    rf"(?={BLANK}*\(?(?:date de naissance|ddn)\b)",
+    flags=re.I,
+)
 BIRTH = Kind(
     "[naissance]",
     (
         r"(?i)\bn[ée]+[^\p{Nd}]*\p{Nd}",
         r"(?i)(?:naiss|\bddn\b|anniversaire|\bd\.d\.n)",
     ),
-    lambda text: iter(
-        [
-            *_matching(
-                rf"{_BORN}(?P<between>[^.!?;\n￼\d]{{0,70}}?(?:\(\d[\dAB]\d{{0,3}}\)[^.!?;\n￼\d]{{"
-                r"0,12}})?)"
-                rf"(?<!\w)(?P<datum>{_DATE})",
-                _birth,
-                re.I,
-            )(text),
-            *_matching(
-                r"(?<![\d/.-])(?P<datum>\d{1,2}[./-]\d{1,2}[./-]\d{4})"
-                rf"(?={BLANK}*\(?(?:date de naissance|ddn)\b)",
-                flags=re.I,
-            )(text),
-        ]
-    ),
+    lambda text: chain(_BORN_ON(text), _ON_BIRTH(text)),
 )
 
 # --- Postal addresses -----------------------------------------------------------------------------

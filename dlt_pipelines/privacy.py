@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Iterable
 from functools import reduce
 from itertools import compress
+from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -96,30 +97,92 @@ def _replaced(column: pa.ChunkedArray, mask: pa.ChunkedArray, values: pa.Array) 
     )
 
 
-def pseudonym_key() -> bytes:
-    """Return the key of pseudonyms: `CYBERIMPACT_PSEUDONYM_KEY`, else one made at first use.
+def pseudonym_keys() -> tuple[bytes, ...]:
+    """Return the keys of pseudonyms, the oldest first: each was added by a rotation.
 
-    It lies beside the data and never in the repository; losing it breaks the link between the
+    They are those of `CYBERIMPACT_PSEUDONYM_KEY`, separated by commas, else of a file made at first
+    use. It lies beside the data and never in the repository; losing it breaks the link between the
     pseudonyms of before and after, and nothing else.
     """
-    if key := os.environ.get("CYBERIMPACT_PSEUDONYM_KEY"):
-        return key.encode()
-    path = stores.data() / "pseudonymes.cle"
+    if keys := os.environ.get("CYBERIMPACT_PSEUDONYM_KEY"):
+        return tuple(key.strip().encode() for key in keys.split(","))
+    path = key_file()
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     except FileExistsError:
-        return path.read_bytes()
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(secrets.token_hex(32).encode())
-    return path.read_bytes()
+        return tuple(path.read_bytes().split())
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_hex(32))
+    return tuple(path.read_bytes().split())
+
+
+def add_key() -> tuple[bytes, ...]:
+    """Add a key to the file, and return all of them.
+
+    Raises:
+        LookupError: the keys come from the environment, where the new one is to be added.
+    """
+    if os.environ.get("CYBERIMPACT_PSEUDONYM_KEY"):
+        raise LookupError(
+            "les clés viennent de l’environnement, et aucune n’est nouvelle\nRemède : ajouter la "
+            "nouvelle, après une virgule, à CYBERIMPACT_PSEUDONYM_KEY, puis relancer"
+        )
+    keys = (*pseudonym_keys(), secrets.token_hex(32).encode())
+    fresh = key_file().with_suffix(".fresh")
+    fresh.touch(0o600)
+    fresh.write_bytes(b"\n".join(keys))
+    os.replace(fresh, key_file())
+    return keys
+
+
+def key_file() -> Path:
+    return stores.data() / "pseudonymes.cle"
+
+
+def key_names(keys: Iterable[bytes]) -> list[str]:
+    """Return what tells keys apart, and nothing of them."""
+    return [hmac.digest(key, b"nom", "sha256").hex()[:8] for key in keys]
+
+
+def renamed(value: str, keys: Iterable[bytes]) -> list[str]:
+    """Return what stands for `value` under the first key, then under each key added to it.
+
+    Each pseudonym is that of the one before: a rotation renames what is stored without the
+    originals, and whoever has the old keys alone learns nothing from the new pseudonyms.
+    """
+    names = []
+    for key in keys:
+        value = hmac.digest(key, value.encode(), "sha256").hex()[:32]
+        names.append(value)
+    return names
 
 
 def pseudonymise_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Replace each value by its keyed HMAC-SHA256, 32 hexadecimal digits; nulls stay null."""
-    key = pseudonym_key()
+    keys = pseudonym_keys()
     named = column.combine_chunks().dictionary_encode()
-    pseudonyms = [
-        hmac.digest(key, name.encode(), "sha256").hex()[:32]
+    pseudonyms = [renamed(name, keys)[-1] for name in named.dictionary.to_pylist()]
+    return pa.chunked_array([pa.array(pseudonyms, pa.string()).take(named.indices)])
+
+
+def opposition(value: str, key: bytes) -> str:
+    """Return what the list of erasures keeps of a pseudonym or of a reference."""
+    return hmac.digest(key, b"effacement:" + value.encode(), "sha256").hex()
+
+
+def opposed(column: pa.ChunkedArray, listed: frozenset[str], treatment: str) -> pa.ChunkedArray:
+    """Say which values, as they were received, are on a list of erasures, under whichever key."""
+    keys = pseudonym_keys()
+    named = column.cast(pa.string()).combine_chunks().dictionary_encode()
+    found = [
+        any(
+            opposition(known, key) in listed
+            for known, key in zip(
+                renamed(name, keys) if treatment == PSEUDONYMISE else [name] * len(keys),
+                keys,
+                strict=True,
+            )
+        )
         for name in named.dictionary.to_pylist()
     ]
-    return pa.chunked_array([pa.array(pseudonyms, pa.string()).take(named.indices)])
+    return pa.chunked_array([pc.fill_null(pa.array(found, pa.bool_()).take(named.indices), False)])

@@ -38,6 +38,16 @@ create table if not exists quarantaine.lignes (
     source text, table_name text, fichier text, ligne bigint, colonne text, classe_valeur text,
     motif text, origine text, prise_at timestamptz
 );
+create table if not exists registre.purges (
+    source text, table_name text, colonne text, avant date, lignes bigint, purge_at timestamptz,
+    primary key (source, table_name, colonne)
+);
+create table if not exists registre.traitements (
+    source text, table_name text, colonne text, traitement text, finalite text, base_legale text,
+    personnes text, destinataires text, categorie text, conservation_jours bigint,
+    conservation text, primary key (source, table_name, colonne)
+);
+create table if not exists registre.cles (rang bigint primary key, nom text, depuis timestamptz);
 """
 
 
@@ -111,7 +121,7 @@ def ledger() -> Iterator[duckdb.DuckDBPyConnection]:
 
 def _connected() -> duckdb.DuckDBPyConnection:
     try:
-        return duckdb.connect(stores.raw(), config={"storage_compatibility_version": STORAGE})
+        return stores.connect(stores.raw(), storage=STORAGE)
     except duckdb.IOException as error:
         if "lock" in str(error).lower():
             raise LockedError(f"{stores.raw().name} est tenu par un autre processus") from error

@@ -11,3 +11,6 @@ os.environ["DAGSTER_HOME"] = str(stores.dagster_home())
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
 os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
 os.environ["DO_NOT_TRACK"] = "1"
+if stores.key():
+    os.environ["DBT_ENV_SECRET_STORE_KEY"] = stores.key()
+os.umask(0o077)  # what is written is for the one who writes it

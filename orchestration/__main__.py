@@ -1,4 +1,4 @@
-"""Command line: `python -m orchestration build|run|serve|dagster|sql|status`."""
+"""Command line: `python -m orchestration build|run|serve|dagster|sql|status|purge|erase|…`."""
 
 import argparse
 import os
@@ -21,6 +21,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from dlt_pipelines import stores
+from dlt_pipelines.catalog import CATALOG
 
 # Dagster takes two seconds to import, dbt's assets four more: only where they are needed.
 
@@ -32,6 +33,10 @@ STEP_OF = {
     "dagster": "Interface de Dagster",
     "sql": "Invite SQL",
     "status": "Lecture de l'état",
+    "purge": "Purge",
+    "erase": "Effacement",
+    "encrypt": "Chiffrement",
+    "rotate-key": "Changement de clé",
 }
 
 
@@ -50,8 +55,26 @@ def main() -> int:
     sql = commands.add_parser("sql", help="interroger les tables publiées, en lecture seule")
     sql.add_argument("-c", dest="query", metavar="requête", help="une requête, puis sortir")
     commands.add_parser("status", help="l'état en un écran")
+    commands.add_parser("purge", help="effacer ce qui a dépassé sa durée, et tout refaire sans")
+    erased = commands.add_parser("erase", help="effacer une personne partout, et le prouver")
+    erased.add_argument("--pseudonyme", metavar="X", help="tel que les tables le montrent")
+    erased.add_argument(
+        "--reference",
+        metavar="SOURCE:REF",
+        help="telle que la source l'écrit ; - pour la taper sans qu'elle reste à l'historique",
+    )
+    commands.add_parser("encrypt", help="chiffrer les données brutes, ou changer leur clé")
+    rotated = commands.add_parser("rotate-key", help="changer la clé des pseudonymes")
+    rotated.add_argument(
+        "--perdue", action="store_true", help="la clé d'avant est perdue : garder les pseudonymes"
+    )
     arguments = parser.parse_args()
+    if arguments.command == "erase" and not (
+        bool(arguments.pseudonyme) ^ bool(arguments.reference)
+    ):
+        erased.error("donner --pseudonyme ou --reference, l'un des deux")
     try:
+        stores.secure()
         match arguments.command:
             case "build":
                 return build()
@@ -63,6 +86,14 @@ def main() -> int:
                 return dagster_ui(arguments.port)
             case "sql":
                 return sql_prompt(arguments.query)
+            case "purge":
+                return purge()
+            case "erase":
+                return erase(arguments.pseudonyme or "", arguments.reference or "")
+            case "encrypt":
+                return encrypt()
+            case "rotate-key":
+                return rotate_key(arguments.perdue)
             case _:
                 return status()
     except KeyboardInterrupt:
@@ -98,13 +129,85 @@ def build() -> int:
     console.print(f"[bold]CyberImpact[/] · données : {stores.data()}")
     started = time.monotonic()
     log = _new_log()
-    ended = _refresh_all(log)
+    ended = _run_job("refresh_all", log)
     if ended == 0:
         console.print(f"[green]Fait[/] en {time.monotonic() - started:.0f} s. Journal : {log}")
     return ended
 
 
-def _refresh_all(log: Path) -> int:
+def purge() -> int:
+    """Purge what is due, make the rest again, and drop the publication that held it."""
+    from orchestration import rights
+    from orchestration.runs import open_instance
+    from orchestration.terminal import console
+
+    with open_instance() as instance:
+        gone = rights.purge(instance)
+    for (source, table, column), count in gone.rows.items():
+        if count:
+            what = f"textes vidés ({column})" if column else "lignes effacées"
+            console.print(f"{source}{'.' if source else ''}{table} : {count} {what}")
+    console.print(f"{len(gone.files)} fichiers ou dossiers supprimés")
+    ended = _run_job("rebuild", _new_log()) if any(gone.rows.values()) else 0
+    if ended == 0:
+        rights.sweep()
+    return ended
+
+
+def erase(pseudonym: str, reference: str) -> int:
+    """Erase a person everywhere, print the proof, and return 0 if nothing is left."""
+    from orchestration import rights
+    from orchestration.terminal import console
+
+    reference = input("SOURCE:REF ? ") if reference == "-" else reference
+    source, _, named = reference.partition(":")
+    if source and (source not in CATALOG or not CATALOG[source].retention):
+        holders = ", ".join(name for name, one in CATALOG.items() if one.retention)
+        raise LookupError(
+            f"« {source} » ne tient de données de personne. Remède : --reference SOURCE:REF, "
+            f"la source parmi {holders}"
+        )
+
+    def rebuild() -> None:
+        if _run_job("rebuild", _new_log()):
+            raise rights.ErasureError(
+                "les lignes sont effacées des données brutes, mais le reste n'a pas pu être "
+                "refait, et les publications d'avant restent. Remède : corriger la cause dite "
+                "plus haut, puis lancer `make build` et `python -m orchestration purge`."
+            )
+
+    erased = rights.erase(rebuild, pseudonym, source, named)
+    console.print(rights.told(erased, sum(1 for _ in rights.searched())))
+    return 0
+
+
+def encrypt() -> int:
+    """Write the raw store under the key of today, from the one of before, and drop the rest."""
+    from dlt_pipelines import registre
+    from orchestration.terminal import console
+
+    with registre.WRITER:
+        before = stores.derived(os.environ.get("CYBERIMPACT_STORE_KEY_BEFORE", ""))
+        stores.rewrite(stores.raw(), registre.STORAGE, before)
+        stores.warehouse().unlink(missing_ok=True)
+    state = "chiffrées sous la clé donnée" if stores.key() else "en clair : aucune clé n'est donnée"
+    console.print(f"Données brutes {state}. Lancer `make build` : l'entrepôt sera refait.")
+    return 0
+
+
+def rotate_key(is_lost: bool) -> int:
+    from dlt_pipelines import rights
+    from orchestration.terminal import console
+
+    renamed = rights.rotate(is_lost)
+    for (source, table, _), count in renamed.items():
+        if count:
+            console.print(f"{source}.{table} : {count} pseudonymes changés")
+    console.print("Clé en place. Lancer `make build` : la publication portera les nouveaux.")
+    return 0
+
+
+def _run_job(job: str, log: Path) -> int:
     import logging
 
     import dagster as dg
@@ -113,18 +216,19 @@ def _refresh_all(log: Path) -> int:
     from orchestration.terminal import Terminal, console
 
     with console.status("chargement du projet"):
-        from orchestration.assets import STEPS
+        from orchestration.assets import MADE, STEPS
         from orchestration.definitions import defs
+    steps = STEPS if job == "refresh_all" else {name: STEPS[name] for name in MADE}
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     logging.raiseExceptions = False  # a log that cannot be written must not bury the failure
     with (
         open_instance() as instance,
-        Terminal(STEPS, log, partial(holders, instance)) as terminal,
+        Terminal(steps, log, partial(holders, instance)) as terminal,
     ):
         viewed = dg.Definitions.merge(
             defs, dg.Definitions(loggers={"terminal": terminal.as_logger()})
         )
-        result = viewed.resolve_job_def("refresh_all").execute_in_process(
+        result = viewed.resolve_job_def(job).execute_in_process(
             instance=instance,
             run_config={"loggers": {"terminal": {}}},
             tags={"lancé par": "python -m orchestration"},

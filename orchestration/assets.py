@@ -25,7 +25,7 @@ from dagster_dbt.asset_utils import (
 from dlt_pipelines import registre, stores
 from dlt_pipelines.catalog import CATALOG
 from dlt_pipelines.landings import Landing, LandingError, land, land_together
-from orchestration import marks, publication, warehouse
+from orchestration import marks, publication, rights, warehouse
 from orchestration.faults import behind, explain
 from orchestration.site import SiteError, build_site, page_marts
 
@@ -36,7 +36,13 @@ Events = Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]
 
 RETRIES = 3
 SECONDS_BEFORE_RETRY = 2  # doubled each time
-SAID_IN_FRENCH = (LandingError, warehouse.WarehouseError, publication.PublicationError, SiteError)
+SAID_IN_FRENCH = (
+    LandingError,
+    stores.StoreKeyError,
+    warehouse.WarehouseError,
+    publication.PublicationError,
+    SiteError,
+)
 
 
 @contextmanager
@@ -280,10 +286,29 @@ ledger = [
     for key, description in {
         ("registre", "sources"): "Les sources, telles que le catalogue les nomme.",
         ("registre", "prises"): "Une ligne par prise.",
+        ("registre", "traitements"): "Une ligne par source, table et colonne personnelle.",
         ("registre", "fichiers"): "Une ligne par fichier reçu, pris ou refusé.",
         ("quarantaine", "lignes"): "Une ligne par ligne écartée.",
     }.items()
 ]
+
+
+@dg.asset(
+    key=["registre", "purges"],
+    group_name="raw",
+    kinds={"duckdb"},
+    description="Ce qui a dépassé sa durée de conservation s'efface, et ne revient pas.",
+    pool=WRITER,
+    required_resource_keys={"living_run"},
+)
+def purges(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+    with told_plainly(context):
+        gone = rights.purge(context.instance)
+    counts = {".".join(filter(None, place)): count for place, count in gone.rows.items() if count}
+    context.log.info(f"{sum(counts.values())} lignes ou textes, {len(gone.files)} fichiers")
+    return dg.MaterializeResult(
+        metadata={"effacés": dg.MetadataValue.json(counts), "fichiers": len(gone.files)}
+    )
 
 
 # ---- warehouse ------------------------------------------------------------------------------
@@ -451,6 +476,9 @@ def site(context: dg.AssetExecutionContext) -> Events:
         )
     context.log.info(("inchangé · " if is_unchanged else "") + f"{len(pages)} pages")
 
+
+# What is made from the raw store.
+MADE = ("warehouse", "publication", "site")
 
 # The steps of a whole refresh, in order, as people name them.
 STEPS = {

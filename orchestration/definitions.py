@@ -2,21 +2,36 @@
 
 import dagster as dg
 
-from orchestration.assets import built, landings, ledger, outside, publication_asset, raw, site
+from dlt_pipelines import stores
+from orchestration.assets import (
+    built,
+    landings,
+    ledger,
+    outside,
+    publication_asset,
+    purges,
+    raw,
+    site,
+)
 from orchestration.runs import living_run
 from orchestration.schedules import (
     build_site,
+    daily_purge,
     daily_refresh_all,
     dead_runs_are_closed,
     depot_has_new_files,
     land_all,
+    purge,
+    rebuild,
     refresh_all,
 )
 
+stores.secure()
+
 defs = dg.Definitions(
-    assets=[*outside, *raw, *ledger, built, publication_asset, site],
-    jobs=[refresh_all, land_all, build_site],
-    schedules=[daily_refresh_all],
+    assets=[*outside, *raw, *ledger, purges, built, publication_asset, site],
+    jobs=[refresh_all, land_all, rebuild, build_site, purge],
+    schedules=[daily_purge, daily_refresh_all],
     sensors=[depot_has_new_files, dead_runs_are_closed],
     resources={"living_run": living_run, "landings": landings},
     # One process: a process per step took 4 to 5 times as long.

@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 
 from dbt_project.udfs import tableaux
+from dlt_pipelines import stores
 
 # The oldest storage that keeps our types: older readers (Node, JDBC, DBeaver) open it too.
 STORAGE_VERSION = "v1.2.0"
@@ -58,6 +59,7 @@ def publish(
         _audit(staging, rows)
         _refuse_emptied(rows, published, may_be_empty)
         _refuse_leaks(warehouse, staging)
+        stores.share(staging / PARQUET, staging / DUCKDB)
         _swap_folder(staging / PARQUET, parquet)
         os.replace(staging / DUCKDB, published)
     finally:
@@ -86,7 +88,7 @@ def _copy(warehouse: Path, staging: Path, descriptions: Descriptions) -> dict[st
     rows = {}
     (staging / PARQUET).mkdir()
     with duckdb.connect() as connection:
-        connection.execute(f"attach '{_quoted(warehouse)}' as warehouse (read_only)")
+        stores.attach(connection, warehouse, "warehouse", read_only=True)
         connection.execute(
             f"attach '{_quoted(staging / DUCKDB)}' as staged (storage_version '{STORAGE_VERSION}')"
         )
@@ -150,7 +152,7 @@ def _refuse_emptied(rows: dict[str, int], published: Path, may_be_empty: Collect
 def _refuse_leaks(warehouse: Path, staging: Path) -> None:
     """Attack the counts of persons as a reader could: ADR 11."""
     with duckdb.connect() as connection:
-        connection.execute(f"attach '{_quoted(warehouse)}' as warehouse (read_only)")
+        stores.attach(connection, warehouse, "warehouse", read_only=True)
         connection.execute(f"attach '{_quoted(staging / DUCKDB)}' as staged (read_only)")
         try:
             rows = connection.execute("from warehouse.seeds.ref_tableaux").to_arrow_table()

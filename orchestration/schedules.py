@@ -7,16 +7,30 @@ import dagster as dg
 
 from dlt_pipelines import stores
 from orchestration import marks
-from orchestration.assets import raw, site
+from orchestration.assets import built, publication_asset, purges, raw, site
 from orchestration.runs import close_dead_runs
 
 # A file touched more recently may still be on its way in.
 SECONDS_AT_REST = 5
 
-refresh_all = dg.define_asset_job("refresh_all", selection=dg.AssetSelection.all())
+refresh_all = dg.define_asset_job(
+    "refresh_all", selection=dg.AssetSelection.all() - dg.AssetSelection.assets(purges)
+)
+purge = dg.define_asset_job("purge", selection=dg.AssetSelection.assets(purges))
+rebuild = dg.define_asset_job(
+    "rebuild", selection=dg.AssetSelection.assets(built, publication_asset, site)
+)
 land_all = dg.define_asset_job("land_all", selection=dg.AssetSelection.assets(*raw))
 build_site = dg.define_asset_job("build_site", selection=dg.AssetSelection.assets(site))
 
+# Just before the refresh, which makes again what the purge emptied.
+daily_purge = dg.ScheduleDefinition(
+    name="daily_purge",
+    job=purge,
+    cron_schedule="0 5 * * *",
+    execution_timezone="Europe/Paris",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
 daily_refresh_all = dg.ScheduleDefinition(
     name="daily_refresh_all",
     job=refresh_all,

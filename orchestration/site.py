@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -22,7 +23,8 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dlt_pipelines import stores
+from dlt_pipelines import landings, stores, traitements
+from dlt_pipelines.catalog import CATALOG
 
 REPORTS = stores.ROOT / "reports"
 
@@ -54,6 +56,7 @@ QUERY_ERROR = re.compile(
     r"Error in |(Catalog|Binder|Parser|Conversion|Out of Range|Invalid Input) Error"
 )
 STACK_FRAME = re.compile(r"at .*:\d+:\d+\)?$|Node\.js v|\(Use `node|throw `|file://")
+SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD")
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 HASHED = re.compile(r"/_app/immutable/|/data/.*/[0-9a-f]{32}/")
@@ -142,6 +145,12 @@ def _prepare(published: Path, work: Path) -> None:
         REPORTS, work, ignore=shutil.ignore_patterns("node_modules", ".evidence", "build")
     )
     (work / "node_modules").symlink_to(modules)
+    doors = {
+        name: landings.doors_of(source, landings.REAL, landed=False)
+        for name, source in CATALOG.items()
+    }
+    record = json.dumps(traitements.record(doors), ensure_ascii=False, indent=1)
+    (work / "static/traitements.json").write_text(record, encoding="utf-8")
     # A hard link holds one and the same publication for the whole build, even when the next
     # one is swapped in meanwhile; another file system gets a copy.
     try:
@@ -161,7 +170,9 @@ def _write_empty_marts(work: Path) -> None:
 
 
 def _run(step: str, command: list[str], work: Path, report: Callable[[str], None]) -> None:
-    environment = os.environ | {
+    # Node needs no key of ours, and npm shows its environment to whatever it runs.
+    plain = {name: value for name, value in os.environ.items() if not SECRET.search(name)}
+    environment = plain | {
         "PATH": f"{work / 'node_modules/.bin'}{os.pathsep}{os.environ['PATH']}",
         "SEND_ANONYMOUS_USAGE_STATS": "no",
         "npm_config_offline": "true",
@@ -225,8 +236,8 @@ def _swap(built: Path, site: Path) -> None:
     """Make `site` a link to a fresh folder: replacing a link is one atomic rename."""
     site.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f"{site.name}-", dir=site.parent))
-    fresh.chmod(0o755)
     shutil.copytree(built, fresh, dirs_exist_ok=True)
+    stores.share(fresh)
     previous = site.resolve() if site.exists() else None
     if site.is_dir() and not site.is_symlink():
         previous = site.rename(fresh.with_name(fresh.name + "-previous"))

@@ -10,8 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from dlt_pipelines import stores
 from dlt_pipelines.catalog import CATALOG
 from orchestration import marks
@@ -108,6 +106,7 @@ def build(arguments: Iterable[str], report: Report) -> list[Node]:
     runner = _runner()
     runner.callbacks = [announce]
     result = runner.invoke(["build", *arguments, *_flags()])
+    _close()
     if result.exception:
         raise result.exception
     rows = _table_rows()
@@ -148,7 +147,7 @@ def descriptions(manifest: dict[str, Any]) -> dict[str, tuple[str, dict[str, str
 
 def marts_without_source(manifest: dict[str, Any]) -> set[str]:
     """Return the marts that read at least one raw table without a row."""
-    with duckdb.connect(str(stores.raw()), read_only=True) as connection:
+    with stores.connect(stores.raw(), read_only=True) as connection:
         empty = {
             source["unique_id"]
             for source in manifest["sources"].values()
@@ -166,6 +165,13 @@ def marts_without_source(manifest: dict[str, Any]) -> set[str]:
         for unique_id, node in manifest["nodes"].items()
         if node["resource_type"] == "model" and node["schema"] == "marts" and reads_empty(unique_id)
     }
+
+
+def _close() -> None:
+    """Let go of the stores: dbt keeps open what it attaches, as encrypted ones are."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+    DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
 
 
 @cache
@@ -205,7 +211,7 @@ def _raw_state() -> list[Any]:
     that the first run of a day tells readers that the source was visited.
     """
     state: list[Any] = []
-    with duckdb.connect(str(stores.raw()), read_only=True) as connection:
+    with stores.connect(stores.raw(), read_only=True) as connection:
         tables = connection.execute(
             "select schema_name, table_name, list(column_name order by column_index)"
             " from duckdb_columns() where not starts_with(table_name, '_dlt') and schema_name in ?"
@@ -229,7 +235,7 @@ def _raw_state() -> list[Any]:
 
 
 def _table_rows() -> dict[str, int]:
-    with duckdb.connect(str(stores.warehouse()), read_only=True) as connection:
+    with stores.connect(stores.warehouse(), read_only=True) as connection:
         tables = connection.execute(
             "select schema_name, table_name from duckdb_tables() where schema_name in ?", [LAYERS]
         ).fetchall()
@@ -259,7 +265,7 @@ def _drop_orphans() -> None:
     """Drop what a renamed or removed model left behind, or it would be published for ever."""
     nodes = _runner().manifest.nodes.values()
     known = {(node.schema, node.alias) for node in nodes if hasattr(node, "alias")}
-    with duckdb.connect(str(stores.warehouse())) as connection:
+    with stores.connect(stores.warehouse()) as connection:
         for schema, name, kind in connection.execute(
             "select table_schema, table_name, table_type from information_schema.tables"
             " where table_catalog = current_database() and table_schema in ?",

@@ -398,7 +398,7 @@ def test_a_held_store_is_said_in_plain_words(data: Path) -> None:
 
 def test_catalog_names_every_table_of_every_source() -> None:
     for source in CATALOG.values():
-        assert set(source.tables) == set(landings._doors(source, landings.REAL, landed=False))
+        assert set(source.tables) == set(landings.doors_of(source, landings.REAL, landed=False))
 
 
 def test_a_page_of_nothing_is_a_normal_case() -> None:

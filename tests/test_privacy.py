@@ -167,7 +167,7 @@ def test_no_table_lets_a_canary_through(data) -> None:
     """Whatever a source declares, what is not said to be kept is redacted, hidden or gone."""
     admitted_count = 0
     for source in catalog.CATALOG.values():
-        for table, door in landings._doors(source, "reel", landed=False).items():
+        for table, door in landings.doors_of(source, "reel", landed=False).items():
             plain = {
                 column.name: str(place) if column.personal == privacy.KEEP else CANARY
                 for place, column in enumerate(door.columns)

@@ -116,7 +116,7 @@ def frozen(data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
 def admitted(source: str, **asked: Any) -> dict[str, tuple[list[dict[str, Any]], Tally]]:
     """Return, for each table of a source asked for fixed days, what its door lets in."""
     described = CATALOG[source]
-    doors = landings._doors(described, landings.REAL, landed=False)
+    doors = landings.doors_of(described, landings.REAL, landed=False)
     resources = described.declare(**asked).resources
     return {
         table: (

@@ -327,7 +327,7 @@ def create_raw(path: Path, received: dict[str, list[dict[str, Any]]]) -> None:
         connection.execute(registre._TABLES)
         for source in catalog.CATALOG.values():
             connection.execute(f"create schema raw_{source.name}")
-            for table, door in landings._doors(source, landings.REAL, landed=False).items():
+            for table, door in landings.doors_of(source, landings.REAL, landed=False).items():
                 kept = [f"{c.name} {types.get(c.data_type, c.data_type)}" for c in door.kept]
                 connection.execute(
                     f"create table raw_{source.name}.{table} ({', '.join(kept)}, _fichier text,"

@@ -1,0 +1,198 @@
+"""What leaves the whole data folder: what is past its retention, and whoever asks to be erased.
+
+The raw store is emptied first; what was made from it is made again from what is left, and what
+older makings left behind is deleted.
+"""
+
+import gzip
+import json
+import mmap
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+
+from dlt_pipelines import forgotten, rights, stores
+from dlt_pipelines.catalog import KEPT_DAYS
+from orchestration import marks
+
+# A reader or a build may hold what is younger than that.
+AT_REST = timedelta(hours=1)
+INVENTED = "sandbox"  # the outside world, when it is played: nobody lives there
+
+
+class ErasureError(RuntimeError):
+    """Something of who asked to be erased is still there; where, and what to do, in French."""
+
+
+def purge(instance: dg.DagsterInstance) -> rights.Gone:
+    """Delete what is past its retention, but what a publication made since then will replace.
+
+    The warehouse goes with the first row, because DuckDB would leave it in its file: the next
+    refresh makes it again from the purged raw store.
+    """
+    gone = rights.purge()
+    if any(gone.rows.values()):
+        marks.forget("warehouse")
+        stores.warehouse().unlink(missing_ok=True)
+    gone.files += sweep(AT_REST)
+    gone.files += _drop(_old_logs())
+    past = datetime.now(UTC) - timedelta(days=KEPT_DAYS["runs"])
+    for run in instance.get_runs(dg.RunsFilter(created_before=past)):
+        if run.is_finished:
+            instance.delete_run(run.run_id)
+            gone.files.append(f"dagster/{run.run_id}")
+    return gone
+
+
+def sweep(at_rest: timedelta = timedelta(0)) -> list[str]:
+    """Delete what earlier publications and sites left, and return their names."""
+    latest = datetime.now().timestamp() - at_rest.total_seconds()
+    return _drop(path for path in _left_behind() if path.lstat().st_mtime <= latest)
+
+
+def erase(
+    rebuild: Callable[[], None], pseudonym: str = "", source: str = "", reference: str = ""
+) -> rights.Erased:
+    """Erase whoever bears `pseudonym`, or the row `reference` of `source`, from every file.
+
+    `rebuild` makes the warehouse, the publication and the site again from the raw store.
+
+    Raises:
+        LookupError: nothing bears that; the message is French.
+        ErasureError: something of it is still there.
+    """
+    erased = rights.erase(pseudonym, source, reference)
+    for step in ("warehouse", "publication", "site"):
+        marks.forget(step)
+    stores.warehouse().unlink(missing_ok=True)
+    rebuild()
+    erased.files += sweep()
+    # A log that quotes a row is worth less than the right to be forgotten.
+    wanted = pattern(erased)
+    erased.files += _drop(path for path in traces(wanted) if _is_log(path))
+    if left := [str(path.relative_to(stores.data())) for path in traces(wanted)]:
+        raise ErasureError(
+            f"il en reste trace dans : {', '.join(left)}\n"
+            "Remède : fermer les programmes qui tiennent ces fichiers et relancer ; s’ils ne "
+            "viennent pas de CyberImpact, les supprimer."
+        )
+    return erased
+
+
+def told(erased: rights.Erased, files_count: int) -> str:
+    """Return the report of an erasure, in French and without personal data."""
+    rows = [
+        f"  {count} ligne(s) de {source}.{table}"
+        for (source, table, _), count in erased.rows.items()
+        if count
+    ]
+    return "\n".join(
+        (
+            "Effacement fait et vérifié.",
+            *rows,
+            f"  {len(erased.files)} fichier(s) ou dossier(s) supprimé(s), dont les fichiers déjà "
+            "pris au dépôt de ces sources",
+            "  entrepôt, publication et site refaits ; publications précédentes supprimées",
+            f"Cherché ensuite dans {files_count} fichiers, tables comprises : {len(erased.names)} "
+            f"identifiant(s) et {len(erased.texts)} texte(s), aucune trace.",
+            f"Inscrit, sous forme d’empreinte, à {forgotten.erasures().name} : ces lignes "
+            "ne reviendront pas. Joindre ce fichier aux sauvegardes ; détruire celles d’avant.",
+        )
+    )
+
+
+def pattern(erased: rights.Erased) -> str:
+    """Return the regular expression of everything that tells of the erased rows."""
+    said = {json.dumps(text)[1:-1] for text in erased.texts} | erased.texts
+    words = [rf"\b{re.escape(name)}\b" for name in sorted(erased.names)]
+    return "|".join(words + [re.escape(text) for text in sorted(said)])
+
+
+def traces(wanted: str) -> list[Path]:
+    """Return the files that hold `wanted`: their bytes, and the values of what is compressed."""
+    sought = re.compile(wanted.encode())
+    return [path for path in searched() if _holds(path, sought) or _tells(path, wanted)]
+
+
+def searched() -> Iterator[Path]:
+    """Yield every file of the data folder but those of the sandbox."""
+    for path in sorted(stores.data().rglob("*")):
+        is_invented = path.relative_to(stores.data()).parts[0] == INVENTED
+        if path.is_file() and not path.is_symlink() and not is_invented:
+            yield path
+
+
+def _holds(path: Path, sought: re.Pattern[bytes]) -> bool:
+    if path.stat().st_size == 0:
+        return False
+    if path.suffix == ".gz":
+        return bool(sought.search(gzip.decompress(path.read_bytes())))
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return bool(sought.search(content))
+
+
+def _tells(path: Path, wanted: str) -> bool:
+    if path.suffix == ".parquet":
+        with duckdb.connect() as connection:
+            connection.read_parquet(str(path)).create_view("one")
+            return _any_value(connection, "one", wanted)
+    if path.suffix == ".duckdb":
+        with stores.connect(path, read_only=True) as connection:
+            tables = connection.execute(
+                "select schema_name, table_name from duckdb_tables()"
+                " where database_name = current_database()"
+            ).fetchall()
+            return any(_any_value(connection, f'"{s}"."{t}"', wanted) for s, t in tables)
+    return False
+
+
+def _any_value(connection: duckdb.DuckDBPyConnection, table: str, wanted: str) -> bool:
+    # A row as text: its lists and records too.
+    query = f"select 1 from {table} as one where regexp_matches(one::text, ?) limit 1"  # noqa: S608
+    return connection.execute(query, [wanted]).fetchone() is not None
+
+
+def _is_log(path: Path) -> bool:
+    return path.relative_to(stores.data()).parts[:2] in (("dagster", "storage"),) or (
+        path.suffix == ".log"
+    )
+
+
+def _left_behind() -> Iterator[Path]:
+    """Yield the publications, sites and workshops that nothing points to any more."""
+    current = {
+        link.resolve() for link in (stores.published_parquet(), stores.site()) if link.exists()
+    }
+    parquet = stores.published_parquet()
+    found = [
+        *parquet.parent.glob(f".{parquet.name}-*"),
+        *parquet.parent.glob(".staged"),
+        *stores.data().glob(f"{stores.site().name}-*"),
+    ]
+    yield from (path for path in found if path.resolve() not in current)
+    work = stores.data() / "reports"
+    if work.exists():
+        yield work
+
+
+def _old_logs() -> Iterator[Path]:
+    past = datetime.now().timestamp() - KEPT_DAYS["journaux"] * 86_400
+    yield from (
+        path for path in (stores.data() / "logs").glob("*.log") if path.stat().st_mtime < past
+    )
+
+
+def _drop(paths: Iterator[Path]) -> list[str]:
+    names = []
+    for path in list(paths):
+        names.append(str(path.relative_to(stores.data())))
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    return names
