@@ -64,3 +64,10 @@
         else {{ lignes_count }}
     end
 {%- endmacro %}
+
+{#- The sources whose counts are persons: told by tens (docs/adr/0012-counts-of-signals.md). -#}
+{% macro compte_des_personnes(source) -%}
+    {{ source }} in (
+        'jedonnemonavis', 'ma_gendarmerie', 'perceval', 'pre_plainte', 'signalements_agreges'
+    )
+{%- endmacro %}

@@ -50,3 +50,13 @@
 {% macro sans_accents(texte) -%}
     strip_accents(lower({{ texte }}))
 {%- endmacro %}
+
+{#- The UTC instant at which a day lived in Paris begins. -#}
+{% macro debut_paris(jour) -%}
+    cast({{ jour }} as timestamp) at time zone 'Europe/Paris' at time zone 'UTC'
+{%- endmacro %}
+
+{#- One row per step from `debut` to `fin`, both included; `pas` is day or hour. -#}
+{% macro suite(debut, fin, pas) -%}
+    unnest(generate_series(cast({{ debut }} as timestamp), cast({{ fin }} as timestamp), interval '1 {{ pas }}'))
+{%- endmacro %}
