@@ -646,9 +646,9 @@ def exposed(manifest: dict[str, Any]) -> dict[str, str]:
             continue
         name, kind = node["name"], nature(node)
         declared = node["config"]["meta"].get("petites_cellules") or {}
-        if kind not in ("protege", "derive", "public", "technique"):
+        if kind not in ("protege", "derive", "public", "technique", "arrondi"):
             found[name] = "no declaration"
-        elif kind in ("public", "technique") and not declared.get("raison"):
+        elif kind in ("public", "technique", "arrondi") and not declared.get("raison"):
             found[name] = "no reason"
         elif (kind == "protege") != (name in listed):
             found[name] = "ref_tableaux says otherwise"

@@ -71,3 +71,11 @@
         'jedonnemonavis', 'ma_gendarmerie', 'perceval', 'pre_plainte', 'signalements_agreges'
     )
 {%- endmacro %}
+
+{#- A count of persons rounded down to ten, untold under ten; `arrondis` holds the step. -#}
+{% macro par_dizaines(mesure, is_personnes) -%}
+    case
+        when not {{ is_personnes }} then {{ mesure }}
+        else nullif(floor({{ mesure }} / arrondis.valeur) * arrondis.valeur, 0)
+    end
+{%- endmacro %}

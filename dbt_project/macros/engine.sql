@@ -60,3 +60,8 @@
 {% macro suite(debut, fin, pas) -%}
     unnest(generate_series(cast({{ debut }} as timestamp), cast({{ fin }} as timestamp), interval '1 {{ pas }}'))
 {%- endmacro %}
+
+{#- One row per element of a list of structures, one column per field. -#}
+{% macro deplier(liste) -%}
+    unnest({{ liste }}, max_depth := 2)
+{%- endmacro %}

@@ -582,6 +582,7 @@ class Detection:
     reason: NDArray[np.str_]  # one a series
     method: str = VERSION
     watched: int = field(default=0)
+    variance: Floats | None = None  # of the count expected; eEARS tells none
 
     def table(self) -> pa.Table:
         """Return one row per series and period; what could not be judged is null."""
@@ -736,6 +737,7 @@ def detect(
         news(alarm, rhythm.hold)[:, late],
         _reasons(panel, rhythm, asked),
         watched=series,
+        variance=variance,
     )
 
 

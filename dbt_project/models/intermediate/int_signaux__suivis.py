@@ -1,0 +1,26 @@
+"""Follow signals from their opening to their end."""
+
+from dbt_project.udfs import signals
+
+
+def model(dbt, session):
+    """Return one row per signal, with its evidence and its events as lists."""
+    dbt.config(materialized="table")
+    subjects = dbt.ref("taxo_sujets").fetchall()
+    places = dbt.ref("stg_geographie__departements")
+    campaigns = dbt.ref("int_campagnes__sujets").order("debut_le, campagne_label")
+    known = signals.Knowledge(
+        methods=signals.methods_from(dbt.ref("ref_methodes").to_arrow_table().to_pylist()),
+        subjects={subject: tuple(told) for subject, *told in subjects},
+        labels=dict(places.project("departement_code, departement_label").fetchall()),
+        neighbours=signals.neighbours_of(dbt.ref("ref_departements_voisins").fetchall()),
+        campaigns=[
+            (subject, first, last, frozenset(codes.split(",")) - {""}, name)
+            for subject, first, last, codes, name in campaigns.fetchall()
+        ],
+    )
+    detected = signals.Detected(
+        dbt.ref("int_series__detections").to_arrow_table(),
+        dbt.ref("int_sources__defauts").to_arrow_table(),
+    )
+    return signals.follow(detected, known)
