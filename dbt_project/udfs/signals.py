@@ -108,9 +108,7 @@ def detect(
     days = _laid_out(daily, "jour", "D", methods["series"])
     hours = _laid_out(hourly, "heure_at", "h", methods["series"])
     faults, wrong = _faults(days, methods["qualite"])
-    days = _without(days, days.panel.times, wrong)
-    local = counts.paris(hours.panel.times).astype("datetime64[D]")
-    hours = _without(hours, local, wrong)
+    days, hours = _without(days, "jour", wrong), _without(hours, "heure", wrong)
     parts = []
     for grain, judged, rhythm in (
         ("jour", days, counts.JOUR),
@@ -156,10 +154,13 @@ def _laid_out(table: pa.Table, time: str, unit: str, settings: Mapping[str, floa
     return Judged(panel, told)
 
 
-def _without(judged: Judged, days: np.ndarray, wrong: Mapping[str, set[np.datetime64]]) -> Judged:
-    """Return the series without what their sources got wrong on some `days`."""
+def _without(judged: Judged, grain: str, wrong: Mapping[str, set[np.datetime64]]) -> Judged:
+    """Return the series without what their sources got wrong on some days."""
     panel = judged.panel
-    cells = panel.counts.copy()
+    if not panel.counts.size or not wrong:
+        return judged
+    local = counts.paris(panel.times) if grain == "heure" else panel.times
+    days, cells = local.astype("datetime64[D]"), panel.counts.copy()
     for source, faulty in wrong.items():
         at = np.isin(days, np.array(sorted(faulty)))
         cells[np.ix_(judged.told["source"] == source, at)] = np.nan
@@ -417,6 +418,8 @@ def _clusters(
             if 0 not in where or where[0].observed < least:
                 continue
             spot = where[0]
+            if len(spot.codes) > settings["etendue_max"]:
+                continue  # so wide is nowhere in particular
             main = max(spot.codes, key=lambda code: seen[place[code], window][-spot.hours :].sum())
             law = phi[[place[code] for code in spot.codes]].max()
             bounds = counts.interval(
