@@ -1,4 +1,4 @@
-"""Signals, on invented series: where they open, who confirms them, and that nothing is rewritten."""
+"""Signals, on invented series: where they open, who confirms them, and what is never rewritten."""
 
 import csv
 from datetime import date, datetime, timedelta
@@ -193,6 +193,23 @@ def test_replaying_the_past_day_by_day_gives_what_one_run_gives() -> None:
     assert any(event[1] == "clos" for event in whole)
     for days in (*range(128, 142), DAYS - 1):
         assert history(days) == {event for event in whole if event[2] <= at(days)}
+
+
+def test_judging_only_what_is_new_gives_what_judging_all_gives() -> None:
+    world, persons = flooded(3), ("ma_gendarmerie",)
+    whole = signals.detect(table(world, persons=persons), NO_HOURS, METHODS).periods
+    last = at(128)
+    closed = {(source, "jour"): last for _, source, _, _ in world}
+    new = signals.detect(table(world, persons=persons), NO_HOURS, METHODS, closed=closed).periods
+    expected = whole.filter(pc.greater(whole["periode_at"], pa.scalar(last, signals.MOMENT)))
+    assert new.num_rows == expected.num_rows > 0
+    order = [("serie_id", "ascending"), ("periode_at", "ascending")]
+    new, expected = new.sort_by(order), expected.sort_by(order)
+    for name in new.column_names:
+        if pa.types.is_floating(new.schema.field(name).type):
+            assert np.allclose(new[name].to_numpy(), expected[name].to_numpy(), rtol=1e-9)
+        else:
+            assert new[name].equals(expected[name])
 
 
 def test_a_source_at_fault_is_told_apart_and_opens_nothing() -> None:

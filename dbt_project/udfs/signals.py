@@ -98,12 +98,15 @@ def detect(
     methods: Methods,
     zones: space.Zones | None = None,
     levels: np.ndarray | None = None,
+    closed: Mapping[tuple[str, str], datetime] | None = None,
 ) -> Detected:
     """Judge every period of `daily` (jour) and `hourly` (heure_at, UTC) series.
 
     Both have serie_id, famille, source, sujet, departement_code (null: the country),
     observe_count, exposition (share of the period that is known), is_personnes, origine.
-    `zones` and `levels` (ref_scan_niveaux) let the départements be searched together.
+    `zones` and `levels` (ref_scan_niveaux) let the départements be searched together. `closed`,
+    (source, grain) -> last period judged for good: only what comes after it is returned, and the
+    work follows what is new.
     """
     days = _laid_out(daily, "jour", "D", methods["series"])
     hours = _laid_out(hourly, "heure_at", "h", methods["series"])
@@ -117,13 +120,38 @@ def detect(
         if judged.panel.counts.size:
             settings = methods[f"series_{grain}"]
             rhythm = counts.tuned(rhythm, _written(settings))
-            found = _detection(judged, rhythm, settings, methods)
+            asked = _asked(grain, judged, closed or {})
+            found = _detection(judged, rhythm, asked, settings, methods)
             dense = _volumes(grain, judged, found, methods)
             parts.append(_table(grain, judged, found, rhythm.minimum, dense))
             if grain == "jour" and zones is not None and levels is not None:
                 parts.append(_clusters(judged, found, zones, levels, methods["espace"]))
     periods = pa.concat_tables(parts) if parts else DETECTIONS.empty_table()
-    return Detected(periods, faults)
+    return Detected(_after(periods, closed or {}), faults)
+
+
+SEARCHED = 8  # days that a search of places looks back on: they are judged again, and not returned
+
+
+def _asked(grain: str, judged: Judged, closed: Mapping[tuple[str, str], datetime]) -> int:
+    """Return how many of the last periods hold all that is not closed."""
+    begin, _ = _moments(grain, judged.panel.times)
+    first = begin[-1]
+    for source in set(judged.told["source"]):
+        told = np.isfinite(judged.panel.counts[judged.told["source"] == source]).any(0)
+        after = np.datetime64(closed.get((source, grain), datetime.min), "us")
+        new = begin[told & (begin > after)]
+        if len(new):  # a source that is silent has nothing to be judged again
+            first = min(first, new[0])
+    return min(len(begin), int((begin >= first).sum()) + SEARCHED)
+
+
+def _after(periods: pa.Table, closed: Mapping[tuple[str, str], datetime]) -> pa.Table:
+    for (source, grain), last in closed.items():
+        of = pc.and_(pc.equal(periods["source"], source), pc.equal(periods["grain"], grain))
+        old = pc.and_(of, pc.less_equal(periods["periode_at"], pa.scalar(last, MOMENT)))
+        periods = periods.filter(pc.invert(old))
+    return periods
 
 
 def faults(daily: pa.Table, methods: Methods) -> pa.Table:
@@ -168,10 +196,13 @@ def _without(judged: Judged, grain: str, wrong: Mapping[str, set[np.datetime64]]
 
 
 def _detection(
-    judged: Judged, rhythm: counts.Rhythm, settings: Mapping[str, float], methods: Methods
+    judged: Judged,
+    rhythm: counts.Rhythm,
+    asked: int,
+    settings: Mapping[str, float],
+    methods: Methods,
 ) -> counts.Detection:
     panel, told = judged.panel, judged.told
-    asked = panel.counts.shape[1]
     persons = told["is_personnes"].astype(bool)
     least = np.where(persons, methods["series"]["plancher_personnes"], settings["plancher"])
     if settings["eears"]:
@@ -199,8 +230,8 @@ def _volumes(
     times = judged.panel.times.astype("datetime64[us]")
     told = np.zeros(found.expected.shape)
     for row in np.flatnonzero(dense.any(1)):
-        told[row] = volumes.score(times, judged.panel.counts[row])
-    above = np.nan_to_num(judged.panel.counts) > found.high
+        told[row] = volumes.score(times, judged.panel.counts[row])[-told.shape[1] :]
+    above = np.nan_to_num(found.observed) > found.high
     return np.where(dense & above & (told >= settings["seuil"]), told, 0.0)
 
 
@@ -208,7 +239,10 @@ def _table(
     grain: str, judged: Judged, found: counts.Detection, minimum: int, dense: np.ndarray | None
 ) -> pa.Table:
     counted = np.isfinite(found.observed)
-    judgeable = counted & (np.cumsum(counted, 1) > minimum) & (found.expected > 0)
+    cells = judged.panel.counts
+    late = slice(cells.shape[1] - counted.shape[1], None)
+    past = np.cumsum(np.isfinite(cells), 1)[:, late]
+    judgeable = counted & (past > minimum) & (found.expected > 0)
     alarm, kind, surprise = found.alarm.copy(), found.kind.astype(object), found.surprise
     method = np.full(found.observed.shape, "comptes", object)
     version = np.full(found.observed.shape, found.method, object)
@@ -219,7 +253,7 @@ def _table(
         alarm |= new
         kind[new], surprise = "volume", np.where(new, dense, surprise)
         method[new], version[new] = "volumes", volumes.VERSION
-    alive = (np.cumsum(np.nan_to_num(judged.panel.counts), 1) > 0).sum(0)
+    alive = (np.cumsum(np.nan_to_num(cells), 1) > 0).sum(0)[late]
     chance = np.minimum(1, 10.0**-surprise * alive)
     begin, end = _moments(grain, found.times)
     kept = judgeable.ravel()

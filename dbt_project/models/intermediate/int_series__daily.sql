@@ -242,39 +242,46 @@ heures_connues as (
     from comptages
     where source = 'x'
     group by source, jour
+),
+
+fraiches as (
+    select
+        series.famille || '/' || series.source || '/' || series.sujet || '/' || series.lieu
+        || '/jour' as serie_id,
+        series.famille,
+        series.source,
+        series.sujet,
+        case when series.lieu != 'FR' then series.lieu end as departement_code,
+        jours.jour,
+        {{ debut_paris('jours.jour') }} as jour_at,
+        coalesce(comptes.observe_count, 0) as observe_count,
+        case
+            when series.source != 'x' then 1.0
+            else
+                coalesce(heures_connues.heures_count, 0) * 3600.0
+                / {{ secondes_entre(
+                    debut_paris('jours.jour'), debut_paris(plus_jours('jours.jour', 1))
+                ) }}
+        end as exposition,
+        {{ compte_des_personnes('series.source') }} as is_personnes,
+        sources.origine
+    from series
+    inner join sources on series.source = sources.source
+    inner join jours on jours.jour between sources.debut_le and sources.fin_le
+    left join heures_connues
+        on
+            series.source = heures_connues.source
+            and jours.jour = heures_connues.jour
+    left join comptes
+        on
+            series.famille = comptes.famille
+            and series.source = comptes.source
+            and series.sujet = comptes.sujet
+            and series.lieu = comptes.lieu
+            and jours.jour = comptes.jour
 )
 
-select
-    series.famille || '/' || series.source || '/' || series.sujet || '/' || series.lieu
-    || '/jour' as serie_id,
-    series.famille,
-    series.source,
-    series.sujet,
-    case when series.lieu != 'FR' then series.lieu end as departement_code,
-    jours.jour,
-    {{ debut_paris('jours.jour') }} as jour_at,
-    coalesce(comptes.observe_count, 0) as observe_count,
-    case
-        when series.source != 'x' then 1.0
-        else
-            coalesce(heures_connues.heures_count, 0) * 3600.0
-            / {{ secondes_entre(
-                debut_paris('jours.jour'), debut_paris(plus_jours('jours.jour', 1))
-            ) }}
-    end as exposition,
-    {{ compte_des_personnes('series.source') }} as is_personnes,
-    sources.origine
-from series
-inner join sources on series.source = sources.source
-inner join jours on jours.jour between sources.debut_le and sources.fin_le
-left join heures_connues
-    on
-        series.source = heures_connues.source
-        and jours.jour = heures_connues.jour
-left join comptes
-    on
-        series.famille = comptes.famille
-        and series.source = comptes.source
-        and series.sujet = comptes.sujet
-        and series.lieu = comptes.lieu
-        and jours.jour = comptes.jour
+{{ sans_recrire('fraiches', 'jour', [
+    'serie_id', 'famille', 'source', 'sujet', 'departement_code', 'jour', 'jour_at',
+    'observe_count', 'exposition', 'is_personnes', 'origine',
+]) }}

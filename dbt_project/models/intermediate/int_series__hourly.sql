@@ -80,29 +80,36 @@ connues as (
         source,
         heure_at
     from comptes
+),
+
+fraiches as (
+    select
+        series.famille || '/' || series.source || '/' || series.sujet || '/FR/heure' as serie_id,
+        series.famille,
+        series.source,
+        series.sujet,
+        cast(null as varchar) as departement_code,
+        heures.heure_at,
+        coalesce(comptes.observe_count, 0) as observe_count,
+        case when series.source != 'x' or connues.source is not null then 1.0 else 0.0 end
+            as exposition,
+        {{ compte_des_personnes('series.source') }} as is_personnes,
+        sources.origine
+    from series
+    inner join sources on series.source = sources.source
+    inner join heures on heures.heure_at between sources.debut_at and sources.fin_at
+    left join connues
+        on
+            series.source = connues.source
+            and heures.heure_at = connues.heure_at
+    left join comptes
+        on
+            series.source = comptes.source
+            and series.sujet = comptes.sujet
+            and heures.heure_at = comptes.heure_at
 )
 
-select
-    series.famille || '/' || series.source || '/' || series.sujet || '/FR/heure' as serie_id,
-    series.famille,
-    series.source,
-    series.sujet,
-    cast(null as varchar) as departement_code,
-    heures.heure_at,
-    coalesce(comptes.observe_count, 0) as observe_count,
-    case when series.source != 'x' or connues.source is not null then 1.0 else 0.0 end
-        as exposition,
-    {{ compte_des_personnes('series.source') }} as is_personnes,
-    sources.origine
-from series
-inner join sources on series.source = sources.source
-inner join heures on heures.heure_at between sources.debut_at and sources.fin_at
-left join connues
-    on
-        series.source = connues.source
-        and heures.heure_at = connues.heure_at
-left join comptes
-    on
-        series.source = comptes.source
-        and series.sujet = comptes.sujet
-        and heures.heure_at = comptes.heure_at
+{{ sans_recrire('fraiches', 'heure_at', [
+    'serie_id', 'famille', 'source', 'sujet', 'departement_code', 'heure_at',
+    'observe_count', 'exposition', 'is_personnes', 'origine',
+]) }}

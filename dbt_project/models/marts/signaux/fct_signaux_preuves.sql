@@ -1,8 +1,16 @@
 with signaux as (
+    select * from {{ ref('int_signaux__suivis') }}
+),
+
+deplies as (
     select
         signal_id,
         {{ deplier('preuves') }}
-    from {{ ref('int_signaux__suivis') }}
+    from signaux
+),
+
+messages as (
+    select * from {{ ref('int_signaux__messages') }}
 )
 
 select
@@ -20,4 +28,21 @@ select
     chance,
     texte,
     cast(null as varchar) as lien
-from signaux
+from deplies
+union all
+select
+    signal_id,
+    rang,
+    'message' as nature,
+    source,
+    sujet,
+    departement_code,
+    publie_at as periode_at,
+    null as observe_count,
+    null as attendu_count,
+    null as attendu_bas_count,
+    null as attendu_haut_count,
+    null as chance,
+    extrait as texte,
+    null as lien
+from messages
