@@ -341,6 +341,10 @@ def test_bad_input_gives_no_signal_and_no_nan(fault: str) -> None:
         assert np.isfinite(detected.periods[name].to_numpy()).all()
     found = signals.follow(detected, knowledge()).to_pylist()
     assert [row for row in found if row["sujet"] == "avis_negatifs"] == []
+    said = {row["nature"] for row in detected.faults.to_pylist() if row["source"] == "avis_google"}
+    expected = {"negative": "invalide", "a billion": "demesuree", "a month of nothing": "invalide"}
+    if fault in expected:
+        assert expected[fault] in said
 
 
 def test_nothing_at_all_is_no_signal() -> None:

@@ -1,10 +1,13 @@
 """The whole way on real files that nobody here wrote, as `make build` does it."""
 
+from datetime import UTC, timedelta
 from pathlib import Path
 
 import duckdb
 import pytest
 from conftest import REAL_DATA, build, drop_real_files
+
+from dlt_pipelines.sandbox import story
 
 pytestmark = pytest.mark.slow
 
@@ -120,3 +123,69 @@ def test_sources_of_a_run_land_side_by_side(real: Path) -> None:
             " and one.debut_at < other.debut_at + to_seconds(other.secondes)"
         ).fetchall()
     assert at_once > 0
+
+
+LEARNING = timedelta(days=70)  # what happens before is not judged: too little past
+
+
+def test_what_the_sandbox_planted_is_found_in_time_and_place(built: Path) -> None:
+    found = query(
+        built,
+        "select sujet, ouvert_at, maj_at, coalesce(departements_codes, ''), confirme_at is not null"
+        " from marts.fct_signaux",
+    )
+    world = story.world()
+    first = story.noon(world.start) + LEARNING
+    planted = [event for event in story.ledger(world) if event.start >= first]
+    seen = {}
+    for event in planted:
+        # A slow wave is told within days, the others within hours.
+        late = timedelta(days=5) if event.kind == "fraude" else timedelta(hours=12)
+        seen[event.key] = [
+            (set(filter(None, codes.split(","))), confirmed)
+            for subject, opened, last, codes, confirmed in found
+            if subject == event.subject
+            and opened.replace(tzinfo=UTC) <= event.start + late
+            and last.replace(tzinfo=UTC) >= event.start
+        ]
+    sudden = [e for e in planted if e.kind in ("inondation", "rumeur", "panne", "fraude")]
+    missed = [event.key for event in sudden if not seen[event.key]]
+    assert len(missed) <= len(sudden) // 10, missed
+    floods = [event for event in sudden if event.kind == "inondation" and seen[event.key]]
+    placed = [
+        event
+        for event in floods
+        if any(codes and codes <= set(event.departements) for codes, _ in seen[event.key])
+    ]
+    assert len(placed) >= len(floods) // 2
+
+
+def test_quiet_days_open_few_signals_and_nothing_is_nan(built: Path) -> None:
+    events = story.ledger(story.world())
+    opened = query(built, "select ouvert_at, sujet from marts.fct_signaux")
+    aside = [
+        (at, subject)
+        for at, subject in opened
+        if not any(
+            event.start <= at.replace(tzinfo=UTC) <= event.end + timedelta(days=4)
+            for event in events
+            if event.kind != "prevention"
+        )
+    ]
+    assert len(aside) <= 50  # two a month, over 25 months
+    for mart in ("fct_signaux", "fct_signaux__series", "fct_signaux_preuves"):
+        columns = query(
+            built,
+            "select column_name from duckdb_columns() where schema_name = 'marts'"
+            f" and table_name = '{mart}' and data_type = 'DOUBLE'",
+        )
+        for (column,) in columns:
+            assert query(built, f"from marts.{mart} where isnan({column})") == []
+    assert (
+        query(
+            built,
+            "from marts.fct_signaux where est_arrondi and (observe_count % 10 != 0"
+            " or attendu_count % 10 != 0)",
+        )
+        == []
+    )

@@ -735,7 +735,7 @@ def detect(
         np.where(top[:, late] > 0, names[shown[:, late]], "aucune"),
         alarm[:, late],
         news(alarm, rhythm.hold)[:, late],
-        _reasons(panel, rhythm, asked),
+        reasons(panel, rhythm, asked),
         watched=series,
         variance=variance,
     )
@@ -763,7 +763,8 @@ def tuned(rhythm: Rhythm, settings: Mapping[str, str]) -> Rhythm:
     return replace(rhythm, **{k: type(getattr(rhythm, k))(v) for k, v in own.items()})
 
 
-def _reasons(panel: Panel, rhythm: Rhythm, asked: int) -> NDArray[np.str_]:
+def reasons(panel: Panel, rhythm: Rhythm, asked: int) -> NDArray[np.str_]:
+    """Return what each series needs said of it (a key of `REASONS`)."""
     counts, reason = panel.counts, panel.reason.copy()
     if not counts.size:
         return reason
@@ -850,7 +851,7 @@ def detect_eears(
     seen = counts[:, periods - asked :]
     alarm = judged & (np.nan_to_num(seen) > bound) & (np.nan_to_num(seen) >= least)
     alarm &= np.nan_to_num(seen) <= _beyond_belief(counts)[:, None]
-    reason = _reasons(panel, replace(rhythm, minimum=7 * step), asked)
+    reason = reasons(panel, replace(rhythm, minimum=7 * step), asked)
     return Detection(
         panel.ids,
         panel.times[periods - asked :],

@@ -59,11 +59,19 @@ FAULTS = pa.schema(
         ("source", pa.string()),
         ("jour", pa.date32()),
         ("nature", pa.string()),
+        ("phrase", pa.string()),
         ("observe_count", pa.int64()),
         ("attendu_count", pa.float64()),
+        ("series_count", pa.int64()),
         ("origine", pa.string()),
     ]
 )
+FAULTY = {
+    "arret": "La source n'envoie plus rien, ou presque.",
+    "double": "Les comptes de la source ont doublé : elle a pu être lue deux fois.",
+    "rattrapage": "La source rattrape un silence : ce compte est de plusieurs jours.",
+}
+SAID = ("invalide", "demesuree", "doublons", "lacunaire")  # of counts.REASONS: faults of a source
 
 
 def methods_from(rows: Iterable[Mapping[str, Any]]) -> Methods:
@@ -340,7 +348,8 @@ def _faults(
             if stopped[day] or not known[day]:
                 silent += 1
                 continue
-            caught[day] = silent > 0 and total[day] > settings["rattrapage_min"] * usual[day]
+            much = settings["rattrapage_min"] * usual[day]
+            caught[day] = silent > 0 and total[day] > much > 0
             silent = silent if caught[day] else 0
         together = _together(mine, known, first, settings)
         doubled = (even | together) & ~caught & (total >= settings["double_min"] * usual)
@@ -354,8 +363,23 @@ def _faults(
                         "source": source,
                         "jour": moment.item(),
                         "nature": nature,
+                        "phrase": FAULTY[nature],
                         "observe_count": int(total[day]),
                         "attendu_count": float(usual[day]),
+                        "series_count": int(of.sum()),
+                        "origine": told["origine"][of][0],
+                    }
+                )
+        reasons = counts.reasons(panel, counts.JOUR, 1)[of]
+        for reason in SAID:
+            if (reasons == reason).any():
+                rows.append(
+                    {
+                        "source": source,
+                        "jour": panel.times[-1].astype("datetime64[D]").item(),
+                        "nature": reason,
+                        "phrase": counts.REASONS[reason],
+                        "series_count": int((reasons == reason).sum()),
                         "origine": told["origine"][of][0],
                     }
                 )

@@ -11,11 +11,7 @@ select
     defauts.source,
     defauts.jour,
     defauts.nature,
-    case defauts.nature
-        when 'arret' then 'La source n''envoie plus rien, ou presque.'
-        when 'double' then 'Les comptes de la source ont doublé : elle a pu être lue deux fois.'
-        when 'rattrapage' then 'La source rattrape un silence : ce compte est de plusieurs jours.'
-    end as phrase,
+    defauts.phrase,
     cast(
         {{ par_dizaines(
             'defauts.observe_count', compte_des_personnes('defauts.source')
@@ -23,6 +19,7 @@ select
     ) as observe_count,
     {{ par_dizaines('defauts.attendu_count', compte_des_personnes('defauts.source')) }}
         as attendu_count,
+    defauts.series_count,
     defauts.origine
 from defauts
 cross join arrondis
