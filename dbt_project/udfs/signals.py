@@ -413,7 +413,8 @@ def _together(
 ) -> np.ndarray:
     """Tell the days on which all the subjects of a source rise by one factor, overnight."""
     flags = np.zeros(cells.shape[1], bool)
-    if len(cells) < settings["sujets_min"]:
+    never = np.nan_to_num(cells).max(1) < settings["volume_min"]
+    if len(cells) < settings["sujets_min"] or never.any():
         return flags
     usual = np.stack(
         [_usual(np.nan_to_num(r), known, first, int(settings["jours"])) for r in cells]
@@ -921,15 +922,13 @@ class _Follower:
                 self.open[subject].remove(signal)
 
     def _tell(self, signal: Signal, event: str, at: datetime, said: str) -> None:
-        signal.events.append(
-            {
-                "evenement": event,
-                "evenement_at": at,
-                "gravite": signal.severity,
-                "etat": signal.state,
-                "phrase": said,
-            }
-        )
+        told = {"gravite": signal.severity, "etat": signal.state}
+        for known in signal.events:
+            if (known["evenement"], known["evenement_at"]) == (event, at):
+                known.update(told, phrase=f"{known['phrase']} {said}")
+                return
+        told |= {"evenement": event, "evenement_at": at, "phrase": said}
+        signal.events.append(told)
 
     def _note(self, signal: Signal, row: dict[str, Any], nature: str) -> None:
         key = nature, row["serie_id"]
