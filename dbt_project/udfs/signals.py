@@ -546,11 +546,11 @@ WHERE = {
     "audience": "sur les sites",
 }
 WHAT = {
-    "reseaux": "publications",
-    "avis": "avis",
-    "signalements": "signalements",
-    "contacts": "demandes",
-    "audience": "consultations",
+    "reseaux": ("publications", "attendues"),
+    "avis": ("avis", "attendus"),
+    "signalements": ("signalements", "attendus"),
+    "contacts": ("demandes", "attendues"),
+    "audience": ("consultations", "attendues"),
 }
 LIMITS = (
     "Une hausse dit qu'il se passe quelque chose, pas quoi : elle ne dit ni qu'une affirmation est "
@@ -805,7 +805,8 @@ class _Follower:
 
     def _open(self, row: dict[str, Any], codes: set[str]) -> None:
         place = row["departement_code"] if codes else "fr"
-        ref = f"{row['sujet']}-{place}-{row['periode_at']:%Y%m%dT%H}".lower()
+        local, hour = _local(row), "T%Hh" if row["grain"] == "heure" else ""
+        ref = f"{row['sujet']}-{place}-{local:%Y%m%d{hour}}".lower()
         while ref in self.refs:
             ref += "-bis"
         self.refs.add(ref)
@@ -948,12 +949,13 @@ class _Follower:
     def _finding(self, signal: Signal) -> str:
         peak = signal.peak
         seen, mean, low, high = _counted(peak)
-        what, when = WHAT.get(peak["famille"], "messages"), _when(peak)
+        when = _when(peak)
+        what, awaited = WHAT.get(peak["famille"], ("messages", "attendus"))
         if seen is None or mean is None or low is None or high is None:
             return f"{when}, plus de {what} que d'habitude ({self.known.place(signal.places)})."
         about = "environ " if peak["is_personnes"] else ""
         return (
-            f"{when}, {about}{_said(seen)} {what} là où {about}{_said(mean)} sont attendus "
+            f"{when}, {about}{_said(seen)} {what} là où {about}{_said(mean)} sont {awaited} "
             f"(de {_said(low)} à {_said(high)}), {self.known.place(signal.places)}."
         )
 
@@ -1136,8 +1138,13 @@ MONTHS = [
 ]
 
 
+def _local(row: Mapping[str, Any]) -> datetime:
+    """Return the beginning of a period on the clocks of Paris."""
+    at: datetime = counts.paris(np.array([row["periode_at"]], "datetime64[h]"))[0].astype(datetime)
+    return at
+
+
 def _when(row: Mapping[str, Any]) -> str:
-    at = row["periode_at"]
-    local = counts.paris(np.array([at], "datetime64[h]"))[0].astype(datetime)
+    local = _local(row)
     day = f"Le {'1er' if local.day == 1 else local.day} {MONTHS[local.month - 1]} {local.year}"
     return day if row["grain"] == "jour" else f"{day} à {local.hour} h"
