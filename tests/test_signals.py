@@ -98,7 +98,13 @@ def flooded(seed: int = 0) -> World:
 def knowledge(**more: Any) -> signals.Knowledge:
     told = {row["sujet"]: row for row in seed("taxo_sujets")}
     subjects = {
-        name: (row["sujet_label"], row["question"], row["conduite"], row["is_ferie"] == "true")
+        name: signals.Subject(
+            row["sujet_label"],
+            row["question"],
+            row["conduite"],
+            row["is_ferie"] == "true",
+            row["is_ouvrant"] == "true",
+        )
         for name, row in told.items()
     }
     labels = {"11": "Aude", "34": "Hérault", "66": "Pyrénées-Orientales"}

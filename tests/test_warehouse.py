@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -620,6 +620,63 @@ def test_who_came_since_the_last_publication_is_not_told(dbt: Dbt, tmp_path: Pat
     assert publish() == first
     declare({"01": 10, "74": 8, "75": 6, "971": 9})
     assert publish() == [("01", 40), ("74", 30), ("75", 10), ("971", 16), ("jour", 96)]
+
+
+@pytest.mark.slow
+def test_signals_of_a_closed_past_stand_whatever_the_source_says_later(
+    dbt: Dbt, tmp_path: Path
+) -> None:
+    first = date(2026, 1, 5)
+    visits = [300 + 7 * (day * day % 11) for day in range(130)]
+    visits[100] = visits[101] = 2000
+    received = {table: rows for table, rows in RECEIVED.items() if table.startswith("registre")}
+    received["raw_matomo.visits"] = [
+        {"idsite": 1, "date": first + timedelta(day), "nb_visits": count, "nb_uniq_visitors": 1}
+        for day, count in enumerate(visits)
+    ]
+    create_raw(tmp_path / "raw.duckdb", received)
+    followed = ["int_series__daily", "int_series__detections", "int_sources__defauts"]
+    followed += ["int_audience__unioned", "int_signaux__suivis", "fct_signaux__evenements"]
+
+    def until(day: int, *more: str, whole: bool = False) -> list[tuple[Any, ...]]:
+        today = ["--vars", f"{{aujourd_hui: {first + timedelta(day)}}}"]
+        today += ["--full-refresh"] if whole else []
+        done = dbt(tmp_path, "run", "--select", *more, *followed, *today)
+        assert set(done.values()) == {"success"}
+        with duckdb.connect(str(tmp_path / "warehouse.duckdb"), read_only=True) as connection:
+            return connection.execute(
+                "select evenement, evenement_at, etat from marts.fct_signaux__evenements"
+                " order by evenement_at, evenement"
+            ).fetchall()
+
+    dbt(tmp_path, "seed")
+    assert until(100, "+int_signaux__suivis") == []
+    opened = until(102)
+    assert [event for event, *_ in opened] == ["ouvert"]
+
+    def tell(day: int, count: int) -> None:
+        with duckdb.connect(str(tmp_path / "raw.duckdb")) as connection:
+            connection.execute(
+                "update raw_matomo.visits set nb_visits = ? where date = ?",
+                [count, first + timedelta(day)],
+            )
+
+    # Late by less than 14 days, a count is heard; later, it is not.
+    tell(101, 9000)
+    tell(40, 9000)
+    story = until(120)
+    assert story[:1] == opened
+    assert [event for event, *_ in story][-1] == "clos"
+    with duckdb.connect(str(tmp_path / "warehouse.duckdb"), read_only=True) as connection:
+        kept = connection.execute(
+            "select jour, observe_count from intermediate.int_series__daily"
+            " where observe_count > 1000 order by jour"
+        ).fetchall()
+    assert kept == [(first + timedelta(100), 2000), (first + timedelta(101), 9000)]
+    assert until(129) == story
+    # One run over what was known in time says the same.
+    tell(40, visits[40])
+    assert until(129, whole=True) == story
 
 
 PERSONS = ("perceval", "pre_plainte", "ma_gendarmerie", "jedonnemonavis", "signalements_agreges")

@@ -552,6 +552,7 @@ WHAT = {
     "contacts": ("demandes", "attendues"),
     "audience": ("consultations", "attendues"),
 }
+NEGATIVE = "avis_negatifs"  # the tone of the time: whether negative opinions rise too
 LIMITS = (
     "Une hausse dit qu'il se passe quelque chose, pas quoi : elle ne dit ni qu'une affirmation est "
     "vraie, ni qu'elle est fausse, ni qui est en cause."
@@ -562,6 +563,7 @@ EVIDENCE = pa.struct(
     [
         ("rang", pa.int32()),
         ("nature", pa.string()),
+        ("famille", pa.string()),
         ("serie_id", pa.string()),
         ("source", pa.string()),
         ("sujet", pa.string()),
@@ -628,23 +630,33 @@ SIGNALS = pa.schema(
 )
 
 
+class Subject(NamedTuple):
+    """A line of `taxo_sujets`, without its key."""
+
+    label: str
+    question: str
+    conduct: str
+    follows_holidays: bool
+    opens: bool
+
+
 @dataclass(frozen=True)
 class Knowledge:
     """What explains, names and places signals.
 
-    `subjects`: sujet -> label, question, conduct, whether it follows bank holidays. `campaigns`:
-    sujet, first and last day, départements (none: everywhere), words that name it.
+    `subjects`: sujet -> what `taxo_sujets` says of it. `campaigns`: sujet, first and last day,
+    départements (none: everywhere), words that name it.
     """
 
     methods: Methods
-    subjects: Mapping[str, tuple[str, str, str, bool]] = field(default_factory=dict)
+    subjects: Mapping[str, "Subject"] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     neighbours: Mapping[str, frozenset[str]] = field(default_factory=dict)
     campaigns: Sequence[tuple[str, date, date, frozenset[str], str]] = ()
 
     def label(self, subject: str) -> str:
         known = self.subjects.get(subject)
-        return known[0] if known else subject.replace("_", " ").capitalize()
+        return known.label if known else subject.replace("_", " ").capitalize()
 
     def place(self, codes: Iterable[str]) -> str:
         names = [self.labels.get(code, code) for code in sorted(codes)]
@@ -706,6 +718,7 @@ class _Follower:
         self.open: dict[str, list[Signal]] = defaultdict(list)
         self.all: list[Signal] = []
         self.refs: set[str] = set()
+        self.negative: list[tuple[datetime, set[str]]] = []
         periods = detected.periods
         self.now: datetime | None = pc.max(periods["fin_at"]).as_py()
         self.faults = defaultdict(list)
@@ -763,6 +776,8 @@ class _Follower:
         subject = row["sujet"]
         self._close(subject, row["fin_at"])
         codes = _codes(row)
+        if subject == NEGATIVE:
+            self.negative.append((row["fin_at"], codes))
         near = [signal for signal in self.open[subject] if self._near(codes, signal.places)]
         if not row["is_alerte"]:
             for signal in near:
@@ -774,7 +789,9 @@ class _Follower:
             if codes and len(alike) >= self.rules["foyers_max"]:
                 own = near = alike
         if not near:
-            if row["chance"] <= self.rules[f"ouverture_chance_{row['grain']}"]:
+            told = self.known.subjects.get(subject)
+            rare = row["chance"] <= self.rules[f"ouverture_chance_{row['grain']}"]
+            if rare and (told is None or told.opens):
                 self._open(row, codes)
             return
         signal = (own or near)[0]
@@ -886,7 +903,7 @@ class _Follower:
             if day - near <= fault["jour"] <= day:
                 said = "La source a eu un défaut ces jours-ci : ce compte peut en venir."
         told = self.known.subjects.get(signal.first["sujet"])
-        if told and told[3] and not said:
+        if told and told.follows_holidays and not said:
             bank = counts.holidays(day.year, day.year)
             if np.datetime64(day, "D") in bank and signal.opened == at:
                 said = "Jour férié."
@@ -911,6 +928,8 @@ class _Follower:
         points += fast and ratio >= rules["rapport_1"]
         points += peak["chance"] <= rules["chance"]
         points += bool(signal.confirmed)
+        since = signal.opened - timedelta(days=self.rules["corroboration_jours"])
+        points += any(at >= since and self._near(c, signal.places) for at, c in self.negative)
         return 1 + sum(points >= rules[name] for name in ("moderee", "elevee", "critique"))
 
     def _close(self, subject: str, now: datetime | None) -> None:
@@ -990,6 +1009,7 @@ class _Follower:
                 {
                     "rang": len(told) + 1,
                     "nature": nature,
+                    "famille": row["famille"],
                     "serie_id": serie,
                     "source": row["source"],
                     "sujet": row["sujet"],
@@ -1033,7 +1053,7 @@ class _Follower:
                 {
                     "signal_id": signal.ref,
                     "titre": self._title(signal),
-                    "question": told[1]
+                    "question": told.question
                     if told
                     else f"Que se passe-t-il : {self.known.label(first['sujet'])} ?",
                     "famille": first["famille"],
@@ -1076,12 +1096,12 @@ class _Follower:
         return pa.Table.from_pylist(rows, schema=SIGNALS)
 
     @staticmethod
-    def _conduct(signal: Signal, told: tuple[str, str, str, bool] | None) -> str:
+    def _conduct(signal: Signal, told: Subject | None) -> str:
         if signal.state == "clos":
             return "Dire au triage si ce signal était vrai, faux ou un doublon."
         if signal.state == "explique":
             return "Vérifier l'explication ; sans suite si elle suffit."
-        conduct = told[2] if told else "Lire les messages, chercher ce qui les fait naître."
+        conduct = told.conduct if told else "Lire les messages, chercher ce qui les fait naître."
         return conduct if signal.confirmed else f"Vérifier d'abord auprès du terrain. {conduct}"
 
 

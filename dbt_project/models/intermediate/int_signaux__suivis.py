@@ -11,7 +11,7 @@ def model(dbt, session):
     campaigns = dbt.ref("int_campagnes__sujets").order("debut_le, campagne_label")
     known = signals.Knowledge(
         methods=signals.methods_from(dbt.ref("ref_methodes").to_arrow_table().to_pylist()),
-        subjects={subject: tuple(told) for subject, *told in subjects},
+        subjects={subject: signals.Subject(*told) for subject, *told in subjects},
         labels=dict(places.project("departement_code, departement_label").fetchall()),
         neighbours=signals.neighbours_of(dbt.ref("ref_departements_voisins").fetchall()),
         campaigns=[

@@ -27,7 +27,13 @@ select
     attendu_haut_count,
     chance,
     texte,
-    cast(null as varchar) as lien
+    case famille
+        when 'avis' then '/perception'
+        when 'contacts' then '/actions'
+        when 'signalements' then '/actions'
+        when 'audience' then '/visibilite'
+        when 'reseaux' then '/visibilite'
+    end as lien
 from deplies
 union all
 select
@@ -44,5 +50,5 @@ select
     null as attendu_haut_count,
     null as chance,
     extrait as texte,
-    null as lien
+    '/visibilite' as lien
 from messages
