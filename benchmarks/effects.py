@@ -116,6 +116,7 @@ def _rows(events: list[story.PlantedEvent]) -> list[dict[str, object]]:
             "mesure_id": "m",
             "mesure_label": "signalements",
             "sens_attendu": "baisse",
+            "is_commencee": True,
         }
         for event in events
     ]
@@ -125,17 +126,16 @@ TYPES = pa.schema(
     {
         "campagne_id": pa.string(), "debut_le": pa.date32(), "fin_le": pa.date32(),
         "departements": pa.string(), "cout_eur": pa.float64(), "mesure_id": pa.string(),
-        "mesure_label": pa.string(), "sens_attendu": pa.string(),
+        "mesure_label": pa.string(), "sens_attendu": pa.string(), "is_commencee": pa.bool_(),
     }
 )  # fmt: skip
-TODAY = np.datetime64("2026-11-01")
 
 
 def _estimate(
     events: list[story.PlantedEvent], series: dict[str, object]
 ) -> dict[str, dict[str, object]]:
     table = pa.Table.from_pylist(_rows(events), TYPES)
-    found = campaigns.estimate(table, pa.table(series), RULE, TODAY).to_pylist()
+    found = campaigns.estimate(table, pa.table(series), RULE).to_pylist()
     return {row["campagne_id"]: row for row in found if row["conclusion"] != "non_estimable"}
 
 

@@ -59,7 +59,7 @@ SCHEMA = pa.schema(
         "pas": pa.string(),
         "mesure_debut_le": pa.date32(),
         "mesure_fin_le": pa.date32(),
-        "est_complete": pa.bool_(),
+        "is_complete": pa.bool_(),
         "periodes_avant_count": pa.int64(),
         "cibles_count": pa.int64(),
         "cibles_ecartees_count": pa.int64(),
@@ -106,6 +106,7 @@ class Campaign:
     label: str
     wanted: str
     cost: float | None
+    is_begun: bool
 
     def meets(self, other: Campaign) -> bool:
         """Say whether both act on the same measure in a same place."""
@@ -132,18 +133,17 @@ class Panel:
         return np.maximum(left / DAY, 0) / ((self.stops - self.starts) / DAY)
 
 
-def estimate(campaigns: pa.Table, series: pa.Table, rule: Rule, today: np.datetime64) -> pa.Table:
+def estimate(campaigns: pa.Table, series: pa.Table, rule: Rule) -> pa.Table:
     """Return one row per campaign, of `SCHEMA`, in the order of their names.
 
     Args:
         campaigns: `campagne_id`, `debut_le`, `fin_le`, `departements` (codes and commas; null: the
             whole country), `cout_eur`, `mesure_id` and `mesure_label` (null: no measure answers to
-            the theme), `sens_attendu` (`baisse` or `hausse`).
+            the theme), `sens_attendu` (`baisse` or `hausse`), `is_commencee`.
         series: `mesure_id`, `pas` (`jour`, of the country, or `mois`, by place),
             `departement_code`, `region_code`, `periode_le`, `observe_count` (null: unknown or
             hidden), `autres_count` (what other subjects of the source do on that day).
         rule: what is wanted of an estimate.
-        today: campaigns that begin later are to come.
     """
     known = [
         Campaign(
@@ -155,6 +155,7 @@ def estimate(campaigns: pa.Table, series: pa.Table, rule: Rule, today: np.dateti
             row["mesure_label"] or "",
             row["sens_attendu"] or "",
             row["cout_eur"],
+            row["is_commencee"],
         )
         for row in sorted(campaigns.to_pylist(), key=lambda row: row["campagne_id"])
     ]
@@ -165,7 +166,7 @@ def estimate(campaigns: pa.Table, series: pa.Table, rule: Rule, today: np.dateti
     for one in known:
         row: dict[str, Any] = {"campagne_id": one.name, "methode_version": effects.VERSION}
         try:
-            row |= _judge(one, known, tables, rule, today)
+            row |= _judge(one, known, tables, rule)
         except NotEstimableError as reason:
             row |= {"conclusion": "non_estimable", "phrase": str(reason), "periodes": []}
         row["conclusion_label"] = NAMES[row["conclusion"]]
@@ -179,14 +180,13 @@ def _judge(
     known: list[Campaign],
     tables: Mapping[str, pa.Table],
     rule: Rule,
-    today: np.datetime64,
 ) -> dict[str, Any]:
     if one.measure is None:
         raise NotEstimableError(
             "Aucune mesure ne répond au thème de cette campagne. Remède : relier ce thème à une "
             "mesure dans map_campagnes__mesures."
         )
-    if one.start > today:
+    if not one.is_begun:
         raise NotEstimableError("La campagne n'a pas commencé : il n'y a encore rien à mesurer.")
     panel = _monthly(tables[one.measure]) if one.places else None
     if panel is not None:
@@ -373,7 +373,7 @@ class _Study:
             "pas": self.panel.step,
             "mesure_debut_le": starts[0].astype(object),
             "mesure_fin_le": (stops[-1] - DAY).astype(object),
-            "est_complete": self.complete,
+            "is_complete": self.complete,
             "periodes_avant_count": int(self.before.sum()),
             "cibles_count": self.targets if self.by_place else None,
             "cibles_ecartees_count": self.lost if self.by_place else None,
@@ -526,7 +526,7 @@ def _phrase(one: Campaign, row: Mapping[str, Any], rule: Rule) -> str:
     said = [f"{counted} ({gap}).", words[row["conclusion"]]]
     if row["conclusion"] in ("baisse", "hausse") and row["conclusion"] != one.wanted:
         said.append(f"C'est le contraire de ce qui était voulu : une {one.wanted}.")
-    if not row["est_complete"]:
+    if not row["is_complete"]:
         said.append("Estimation provisoire : les données ne couvrent pas toute la campagne.")
     return " ".join(said)
 
