@@ -272,7 +272,7 @@ class _Study:
         during = share >= rule.part_min
         if not during.any():
             raise NotEstimableError(
-                "La campagne est trop courte pour une mesure par mois."
+                f"La campagne est trop courte pour une mesure par {panel.step}."
                 if complete
                 else "Les données ne couvrent pas encore assez de jours de la campagne."
             )
@@ -283,12 +283,8 @@ class _Study:
             )
         clean = (panel.stops <= one.start) & ~touched
         lived = clean if self.by_place else clean & ~np.isnan(panel.counts).any(0)
-        if panel.others is not None:
-            usable = ~np.isnan(panel.others)
-            if (usable | ~(lived | during)).all():
-                lived &= usable
-            else:
-                panel = replace(panel, others=None)
+        if panel.others is not None and np.isnan(panel.others[lived | during]).any():
+            panel = replace(panel, others=None)
         before = _last(lived, self.most)
         if before.sum() < self.least:
             raise NotEstimableError(
@@ -299,8 +295,8 @@ class _Study:
         after = panel.starts > one.end
         count = rule.mois_apres if self.by_place else rule.semaines_apres
         self.after = after & (np.cumsum(after) <= count) & ~touched
+        self.edge = (share > 0) & ~during & ~touched
         self.complete = bool(complete)
-        self.days = float((panel.stops - panel.starts)[during].sum() / DAY)
         treated = (
             np.isin(panel.places, list(one.places)) if self.by_place else np.ones(1, dtype=bool)
         )
@@ -328,6 +324,10 @@ class _Study:
                 f"{self.controls} départements seulement peuvent servir de témoins, quand il en "
                 f"faut {self.rule.temoins_min}."
             )
+        seen = ~np.isnan(panel.counts[whole]).any(0)
+        if panel.others is not None:
+            seen &= ~np.isnan(panel.others)
+        self.after, self.edge = self.after & seen, self.edge & seen
         self.treated, self.regions = treated[whole], panel.regions[whole]
         self.counts, self.panel = panel.counts[whole], panel
 
@@ -454,20 +454,18 @@ class _Study:
         """Return what was seen and expected around and during the campaign, period by period."""
         rows: dict[int, dict[str, Any]] = {}
         shown = _last(self.before, self.rule.semaines_montrees)
-        later = np.flatnonzero(self.during | self.after)
-        ahead = [] if self.by_place else self._weeks(self.before, self.during | self.after)[0]
-        foretold = dict(zip(later.tolist(), ahead, strict=True)) if ahead else {}
-        for place in np.flatnonzero(shown | self.during | self.after).tolist():
+        later = self.during | self.edge | self.after
+        ahead = [] if self.by_place else self._weeks(self.before, later)[0]
+        foretold = dict(zip(np.flatnonzero(later).tolist(), ahead, strict=False))
+        names = {"avant": shown, "campagne": self.during, "bord": self.edge, "apres": self.after}
+        for place in np.flatnonzero(shown | later).tolist():
             at = np.arange(len(self.before)) == place
-            if np.isnan(self.counts[:, at]).any():
-                continue
             effect = foretold.get(place) or self.measure(self.before & ~at, at)
             start, stop = self.panel.starts[place], self.panel.stops[place]
-            phase = "avant" if self.before[place] else "apres" if self.after[place] else "campagne"
             rows[place] = {
                 "debut_le": start.astype(object),
                 "fin_le": (stop - DAY).astype(object),
-                "phase": phase,
+                "phase": next(name for name, mask in names.items() if mask[place]),
                 "observe_count": int(effect.observed),
                 "attendu": effect.expected,
                 "attendu_bas": effect.expected * np.exp(-effect.band),

@@ -162,18 +162,16 @@ def against_others(
         common, degrees = _common(errors, weight, regions[others])
     common = min(common, lasting)
     shapes = errors / np.sqrt(lasting + luck)
-    shapes /= np.sqrt((shapes**2).mean())
-    # Few places, or regions, tell badly how far they go: Student's law widens what they draw.
-    wider = student.ppf(0.975, degrees) / norm.ppf(0.975)
+    shapes *= _wider(len(shapes) - 1) / np.sqrt((shapes**2).mean())
 
     observed, wanted = float(now[treated].sum()), float(expected[treated].sum())
     part = expected[treated] / wanted
     ranks, signs, normal = _draws(rule.tirages, len(part))
-    drawn = wider * shapes[(ranks * len(shapes)).astype(int)] * signs
+    drawn = shapes[(ranks * len(shapes)).astype(int)] * signs
     # What is shared: the region's way, and the error of the places compared with.
     spread = expected[others] ** 2 @ (lasting + luck) / expected[others].sum() ** 2
-    shared = np.sqrt(common * (np.bincount(regions[treated], part) ** 2).sum() + spread)
-    shared = wider * shared * normal
+    together = common * _wider(degrees) ** 2 * (np.bincount(regions[treated], part) ** 2).sum()
+    shared = np.sqrt(together + spread) * normal
 
     def error(ratio: float) -> Floats:
         own = np.sqrt(lasting - common + noise[0, treated] / ratio + noise[1, treated])
@@ -183,15 +181,19 @@ def against_others(
     return _effect(observed, wanted, error(1.0), error(ratio), rule)
 
 
+def _wider(degrees: int) -> float:
+    """Return by how much Student's law widens a spread that few places, or regions, tell."""
+    return float(student.ppf(0.975, max(degrees, 1)) / norm.ppf(0.975))
+
+
 def _common(errors: Floats, weight: Floats, regions: NDArray[np.int64]) -> tuple[float, int]:
-    """Return the covariance of places of one region, and the degrees of freedom that are left."""
+    """Return the covariance of places of one region, and the degrees of freedom it is told by."""
     pushed = weight * errors
     totals = np.bincount(regions, weight)
     apart = np.bincount(regions, pushed) ** 2 - np.bincount(regions, pushed**2)
     pairs = totals**2 - np.bincount(regions, weight**2)
     common = max(0.0, float(apart.sum() / pairs.sum())) if pairs.sum() > 0 else 0.0
-    several = int((np.bincount(regions) > 1).sum())
-    return common, max(several if common else len(errors), 2) - 1
+    return common, int((np.bincount(regions) > 1).sum()) - 1
 
 
 def _dispersion(panel: Floats) -> float:
