@@ -2,7 +2,9 @@
 -- days where they have none. An effect drawn from hidden counts needs no other protection.
 with mesures as (
     select * from {{ ref('taxo_mesures') }}
-    where mesure_id in (select mesure_id from {{ ref('int_campagnes__mesurees') }})
+    where mesure_id in (
+        select campagnes.mesure_id from {{ ref('int_campagnes__mesurees') }} as campagnes
+    )
 ),
 
 departements as (
