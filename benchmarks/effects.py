@@ -32,7 +32,7 @@ SHARE = np.array([place.population for place in PLACES]) / sum(p.population for 
 REGIONS = np.unique([place.region_code for place in PLACES], return_inverse=True)[1]
 DAILY_NOISE = 0.06  # of perceval.sql
 OTHER_A_DAY = 900  # complaints about property, which no campaign of the sandbox targets
-RULE = replace(effects.Rule(), semaines_montrees=0, essais_lieux=20)
+RULE = replace(effects.Rule(), periodes_montrees=0, essais_lieux=20)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """Effects of campaigns: what is planted is found, what is not is not shown, and words follow."""
 
+import csv
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 from dbt_project.udfs import campaigns, effects
 from dbt_project.udfs.effects import Rule
 
-RULE = Rule(tirages=999, essais_lieux=20, semaines_montrees=4)
+RULE = Rule(tirages=999, essais_lieux=20, periodes_montrees=4)
 PLACES = [f"{number:02d}" for number in range(1, 61)]
 MONTHS = [date(2023 + month // 12, month % 12 + 1, 1) for month in range(24)]
 SCHEMA = pa.schema(
@@ -104,7 +106,7 @@ def test_a_fall_is_found_with_its_size_its_cost_and_its_words() -> None:
     measured = [one for one in row["periodes"] if one["phase"] == "campagne"]
     assert [one["debut_le"] for one in measured] == [date(2024, 6, 1), date(2024, 7, 1)]
     assert measured[-1]["effet_cumule"] == pytest.approx(row["effet"])
-    assert sum(one["phase"] == "avant" for one in row["periodes"]) == RULE.semaines_montrees
+    assert sum(one["phase"] == "avant" for one in row["periodes"]) == RULE.periodes_montrees
 
 
 def test_nothing_is_shown_where_nothing_was_done_but_once_in_twenty() -> None:
@@ -268,3 +270,14 @@ def test_the_rule_is_the_seed_s() -> None:
         {"methode_id": "lieux", "parametre": "confiance_min", "valeur": 0.6},
     ]
     assert effects.rule_from(said) == Rule(tirages=99)
+
+
+def test_pages_and_marts_say_the_rule_of_the_seed() -> None:
+    project = Path(__file__).parents[1]
+    with (project / "dbt_project/seeds/ref_methodes.csv").open(encoding="utf-8") as seed:
+        rows = [row | {"valeur": float(row["valeur"])} for row in csv.DictReader(seed)]
+    assert effects.rule_from(rows) == Rule()
+    assert (Rule().risque, Rule().puissance) == (0.05, 0.8)
+    page = (project / "reports/pages/campagnes/[campagne].md").read_text("utf-8")
+    for said in ("intervalle à 95 %", "quatre fois sur cinq", "un sur vingt"):
+        assert said in page

@@ -453,7 +453,7 @@ class _Study:
     def _periods(self) -> list[dict[str, Any]]:
         """Return what was seen and expected around and during the campaign, period by period."""
         rows: dict[int, dict[str, Any]] = {}
-        shown = _last(self.before, self.rule.semaines_montrees)
+        shown = _last(self.before, self.rule.periodes_montrees)
         later = self.during | self.edge | self.after
         ahead = [] if self.by_place else self._weeks(self.before, later)[0]
         foretold = dict(zip(np.flatnonzero(later).tolist(), ahead, strict=False))

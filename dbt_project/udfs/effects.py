@@ -49,7 +49,7 @@ class Rule:
     attendu_min: float = 30
     mois_apres: int = 2
     semaines_apres: int = 8
-    semaines_montrees: int = 26
+    periodes_montrees: int = 26
     tirages: int = 1999
     essais_lieux: int = 100
 
