@@ -260,6 +260,17 @@ def test_a_place_without_a_past_is_refused() -> None:
         effects.against_others(panel, months[:4] == 0, months < 4, months >= 4, RULE)
 
 
+def test_counts_that_never_move_are_no_effect() -> None:
+    for series, told in (
+        (monthly(by_month() * 0 + 40), LOCAL),
+        ([row | {"observe_count": 50} for row in daily()], EVERYWHERE),
+        ([row | {"observe_count": 50, "autres_count": 7} for row in daily()], EVERYWHERE),
+    ):
+        (row,) = judge(series, told)
+        assert row["conclusion"] == "non_demontre"
+        assert row["effet_part"] == pytest.approx(0, abs=0.01)
+
+
 def test_no_campaign_is_no_row() -> None:
     assert judge([]) == []
 

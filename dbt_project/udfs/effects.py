@@ -162,6 +162,8 @@ def against_others(
         common, degrees = _common(errors, weight, regions[others])
     common = min(common, lasting)
     shapes = errors / np.sqrt(lasting + luck)
+    if not shapes.any():  # counts that never move tell no shape
+        shapes = np.ones(len(shapes))
     shapes *= _wider(len(shapes) - 1) / np.sqrt((shapes**2).mean())
 
     observed, wanted = float(now[treated].sum()), float(expected[treated].sum())
@@ -236,7 +238,9 @@ def against_itself(
     for value, share in zip(LASTING, shares, strict=True):
         if share:
             fitted = sm.GLS(values, columns, sigma=value**lag).fit()
-            root = np.linalg.cholesky(fitted.cov_params()[-count:, -count:])
+            # Counts never vary by less than chance makes them.
+            scale = max(float(fitted.scale), 1 / (float(series[before].mean()) + 0.5))
+            root = np.linalg.cholesky(fitted.normalized_cov_params[-count:, -count:] * scale)
             chance = np.random.default_rng(0)
             law = chance.standard_normal((share, count)) @ root.T
             law *= np.sqrt(fitted.df_resid / chance.chisquare(fitted.df_resid, share))[:, None]
@@ -277,7 +281,7 @@ def _restricted(values: Floats, columns: Floats, correlation: Floats) -> float:
     left = float(((target - bent @ beta) ** 2).sum())
     _, information = np.linalg.slogdet(bent.T @ bent)
     degrees = len(values) - columns.shape[1]
-    return float(-np.log(np.diag(root)).sum() - information / 2 - degrees / 2 * np.log(left))
+    return float(-np.log(np.diag(root)).sum() - information / 2 - degrees / 2 * np.log(max(left, 1e-12)))
 
 
 def before_after(
