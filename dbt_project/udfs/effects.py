@@ -278,10 +278,10 @@ def _restricted(values: Floats, columns: Floats, correlation: Floats) -> float:
     root = np.linalg.cholesky(correlation)
     bent, target = np.linalg.solve(root, columns), np.linalg.solve(root, values)
     beta, *_ = np.linalg.lstsq(bent, target, rcond=None)
-    left = float(((target - bent @ beta) ** 2).sum())
+    left = max(float(((target - bent @ beta) ** 2).sum()), 1e-12)
     _, information = np.linalg.slogdet(bent.T @ bent)
     degrees = len(values) - columns.shape[1]
-    return float(-np.log(np.diag(root)).sum() - information / 2 - degrees / 2 * np.log(max(left, 1e-12)))
+    return float(-np.log(np.diag(root)).sum() - information / 2 - degrees / 2 * np.log(left))
 
 
 def before_after(
