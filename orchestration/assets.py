@@ -441,11 +441,16 @@ def publication_asset(context: dg.AssetExecutionContext) -> Events:
 pages = page_marts()
 
 
+def page_key(page: str) -> dg.AssetKey:
+    """Return the key of a page; a template (`signaux/[signal]`) is one asset for all its pages."""
+    return dg.AssetKey(["reports", *page.replace("[", "").replace("]", "").split("/")])
+
+
 @dg.multi_asset(
     name="site",
     specs=[
         dg.AssetSpec(
-            ["reports", *page.split("/")],
+            page_key(page),
             deps=[published, *[["marts", mart] for mart in sorted(read)]],
             group_name="reports",
             kinds={"evidence"},
@@ -471,9 +476,7 @@ def site(context: dg.AssetExecutionContext) -> Events:
             )
         marks.put("site", made_from, "", stores.site() / "index.html")
     for page in pages:
-        yield dg.MaterializeResult(
-            asset_key=["reports", *page.split("/")], metadata={"inchangé": is_unchanged}
-        )
+        yield dg.MaterializeResult(asset_key=page_key(page), metadata={"inchangé": is_unchanged})
     context.log.info(("inchangé · " if is_unchanged else "") + f"{len(pages)} pages")
 
 

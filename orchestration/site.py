@@ -115,7 +115,8 @@ def build_site(published: Path, site: Path, work: Path, report: Callable[[str], 
     missing = [
         page
         for page in page_marts(work / "pages")
-        if not (built / page.removesuffix("index") / "index.html").is_file()
+        if "[" not in page  # a template has as many pages as its mart has rows, maybe none
+        and not (built / page.removesuffix("index") / "index.html").is_file()
     ]
     if missing:
         raise SiteError(

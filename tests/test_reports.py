@@ -26,6 +26,11 @@ from dlt_pipelines.sandbox.tables import LAST_NAMES
 from orchestration.site import REPORTS, SiteError, application, build_site, page_marts
 
 PAGES = ["", *(f"{page}/" for page in page_marts() if page != "index")]
+# The page of a template that tests open: the first one with the most to show.
+FIRST = {
+    "campagne": "select campagne_cle from marts.fct_campagnes"
+    " order by conclusion = 'non_estimable', campagne_cle limit 1",
+}
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [
     "--no-sandbox",
@@ -275,6 +280,7 @@ class Visit:
             lambda answer: self.faults.append(answer.url) if answer.status >= 400 else None,
         )
         self.page.on("request", lambda request: self._check_origin(request.url))
+        path = re.sub(r"\[(\w+)\]", lambda name: str(self.world.sql(FIRST[name[1]])[0]), path)
         self.page.goto(self.world.address + path, wait_until="networkidle")
         expect(self.page.locator("article h1")).to_be_visible()
 
@@ -439,6 +445,49 @@ def test_actions_divides_sums_last(visit: Visit) -> None:
     )
     visit.page.get_by_label("Période").select_option(label=f"Année {year}")
     expect_sums(f"year(jour) = {year}")
+    assert visit.faults == []
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_campaigns_say_what_the_mart_says_and_lead_to_their_pages(visit: Visit) -> None:
+    visit.open("actions/")
+    page = visit.page
+    page.get_by_role("link", name="l’effet de chaque campagne").click()
+    known, estimated, shown = visit.world.sql(
+        "select count(*), count(*) filter (where conclusion != 'non_estimable'),"
+        " count(*) filter (where conclusion = sens_attendu) from marts.fct_campagnes"
+    )
+    visit.expect_figure("Campagnes connues", known)
+    visit.expect_figure("Effet estimé", estimated)
+    visit.expect_figure("Effet voulu démontré", shown)
+    key, name, phrase, observed, expected, share, periods = visit.world.sql(
+        "select campagne_cle, campagne_id, phrase, observe_count, attendu_count,"
+        " round(100 * effet_part)::int, (select count(*) from marts.fct_campagnes__periodes as p"
+        " where p.campagne_id = c.campagne_id) from marts.fct_campagnes as c"
+        f" where campagne_cle = ({FIRST['campagne']})"
+    )
+    page.get_by_role("link", name=str(name)).click()
+    page.wait_for_url(f"**/campagnes/{key}/")
+    expect(page.locator(".conclusion")).to_contain_text(str(phrase), timeout=20_000)
+    visit.expect_figure("Compté", observed)
+    visit.expect_figure("Attendu sans la campagne", expected)
+    effect = page.locator('[data-chiffre="Effet"] .value')
+    expect(effect).to_contain_text(re.compile(rf"^[+−-]?{abs(int(str(share)))}\s%$"))
+    expect(page.locator("figure").first.locator("circle")).to_have_count(int(str(periods)))
+    assert visit.faults == []
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_a_campaign_that_cannot_be_judged_says_why_and_shows_no_figure(visit: Visit) -> None:
+    key, phrase = visit.world.sql(
+        "select campagne_cle, phrase from marts.fct_campagnes where conclusion = 'non_estimable'"
+        " order by campagne_cle limit 1"
+    )
+    visit.open(f"campagnes/{key}/")
+    expect(visit.page.locator(".conclusion")).to_contain_text(str(phrase))
+    assert visit.page.locator("[data-chiffre]").count() == 0
     assert visit.faults == []
 
 

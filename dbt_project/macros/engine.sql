@@ -25,6 +25,11 @@
     unnest(from_json({{ textes }}, '["VARCHAR"]'))
 {%- endmacro %}
 
+{#- One row per element of a list of records. -#}
+{% macro unnest_lignes(lignes) -%}
+    unnest({{ lignes }})
+{%- endmacro %}
+
 {% macro liste(texte) -%}
     string_agg(distinct {{ texte }}, ',' order by {{ texte }})
 {%- endmacro %}

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Callable, Iterable
+from datetime import date
 from math import exp
 from pathlib import Path
 from random import Random
@@ -110,7 +111,15 @@ def _towns() -> list[tuple[str, str, str, str]]:
 
 
 def _campagnes(world: World, folder: Path) -> Path:
-    rows = []
+    # A campaign over the whole country that changes nothing: to say so is an answer too.
+    rows: list[tuple[Any, ...]] = [
+        (
+            f"demo_vacances/{year}", date(year, 6, 15), date(year, 7, 31), "cambriolages",
+            "affichage", "00", 40_000,
+        )
+        for year in range(world.start.year, world.end.year + 1)
+        if world.start <= date(year, 6, 15) < world.end
+    ]  # fmt: skip
     for event in ledger(world):
         if event.kind != "prevention":
             continue
