@@ -5,7 +5,6 @@ took it: ADR 12 says why a run killed in between tells it again. Nothing here st
 """
 
 import hmac
-import logging
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -254,25 +253,13 @@ def deliver(_: Subscription, channel: Channel, message: Message) -> str | None:
     """Hand a message to its channel; return None if it took it, else why not, in French."""
     import apprise
 
-    # Its log holds addresses.
-    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
-    asset = apprise.AppriseAsset(
-        app_id="CyberImpact",
-        app_desc="Alertes CyberImpact",
-        storage_mode="memory",
-        image_url_mask="",  # pictures of the library's own site
-        image_url_logo="",
-        async_mode=False,
-    )
     form = subscriptions.FORMATS[channel.kind]
     joint = "&" if "?" in channel.url else "?"
-    service = apprise.Apprise.instantiate(f"{channel.url}{joint}format={form}", asset=asset)
-    if not service:
-        return "adresse illisible"
+    service = subscriptions.service(f"{channel.url}{joint}format={form}")
     # A chat has no title of its own, and would read the markup of a text made its first line.
     is_chat = channel.kind in ("matrix", "mmost")
     heading = f"<h2>{escape(message.subject)}</h2>" if is_chat else ""
-    with apprise.Apprise(service, asset=asset).notify(
+    with apprise.Apprise(service).notify(
         body=heading + message.html,
         title="" if is_chat else message.subject,
         body_format=apprise.NotifyFormat.HTML,

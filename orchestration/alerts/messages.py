@@ -104,17 +104,17 @@ def compose(
     parts += [_told(events, site) for events in told[:DETAILED]]
     if rest := told[DETAILED:]:
         titles = [f"{_changes(events)} : {_text(events[-1].signal['titre'])}" for events in rest]
-        parts.append(f"<h3>Et aussi</h3>{_list(titles)}")
+        parts.append(f"<hr><h3>Et aussi</h3>{_list(titles)}")
     if digest:
         titles = [
             f"{_text(row['titre'])} ({_text(row['gravite_label'])}, depuis le "
             f"{_moment(row['ouvert_at'], row['grain'])})"
             for row in still_open
         ]
-        title = f"<h3>Signaux ouverts de votre périmètre : {len(titles)}</h3>"
+        title = f"<hr><h3>Signaux ouverts de votre périmètre : {len(titles)}</h3>"
         parts.append(title + (_list(titles) if titles else ""))
     parts.append(
-        f"<p>Abonnement « {_text(subscription.name)} », référence {reference}. "
+        f"<hr><p>Abonnement « {_text(subscription.name)} », référence {reference}. "
         f"Tous les signaux : {_link(site + 'signaux/')}. Les textes cités viennent du public et "
         "n'ont pas été vérifiés ; leurs liens sont désarmés. Pour changer ou arrêter ces envois, "
         "écrire à qui tient le fichier des abonnements.</p>"
@@ -166,7 +166,7 @@ def _told(events: Sequence[News], site: str) -> str:
     )
     rounded = " Les effectifs de personnes sont arrondis." if signal["est_arrondi"] else ""
     blocks = [
-        f"<h3>{_text(signal['titre'])}</h3>",
+        f"<hr><h3>{_text(signal['titre'])}</h3>",
         f"<p><strong>{_changes(events).capitalize()}.</strong> {' · '.join(facts)}.</p>",
         _list(f"{_moment(one.at, signal['grain'])} : {_text(one.said)}" for one in events),
         _block("Ce que l'on voit", signal["constat"], rounded),

@@ -3,6 +3,7 @@
 A faulty subscription is named and left out; the others are served.
 """
 
+import logging
 import os
 import re
 import tomllib
@@ -286,8 +287,6 @@ class _Reader:
 
     def _tried(self, key: str, variable: str, name: str, url: str) -> list[Channel]:
         """Return the channel, unless its address is wrong; the address itself is never told."""
-        import apprise  # 0.2 s that only those who have subscriptions pay
-
         kind = _kind(url)
         if kind not in FORMATS:
             self.fault(
@@ -296,10 +295,9 @@ class _Reader:
                 " Tchap et Matrix (matrixs://), Mattermost (mmosts://) ou webhook (jsons://).",
             )
             return []
-        service = apprise.Apprise.instantiate(url)
-        targets = max(len(getattr(service, "targets", ())), len(service)) if service else 0
-        if not service or targets > 1:
-            said = "désigne plusieurs destinataires" if service else "ne se lit pas"
+        one = service(url)
+        if not one or max(len(getattr(one, "targets", ())), len(one)) > 1:
+            said = "désigne plusieurs destinataires" if one else "ne se lit pas"
             self.fault(
                 key,
                 f"l'adresse de {variable} {said}. Remède : une adresse et un destinataire par "
@@ -307,6 +305,24 @@ class _Reader:
             )
             return []
         return [Channel(name, url)]
+
+
+def service(url: str) -> Any:
+    """Return what apprise makes of an address, or None if it cannot read it."""
+    import apprise  # 0.2 s that only those who have subscriptions pay
+
+    # Its log holds addresses: it is read where a message is sent, and goes nowhere else.
+    log = logging.getLogger("apprise")
+    log.handlers, log.propagate = [logging.NullHandler()], False
+    asset = apprise.AppriseAsset(
+        app_id="CyberImpact",
+        app_desc="Alertes CyberImpact",
+        storage_mode="memory",
+        image_url_mask="",  # pictures of the library's own site
+        image_url_logo="",
+        async_mode=False,
+    )
+    return apprise.Apprise.instantiate(url, asset=asset)
 
 
 def _kind(url: str) -> str:
