@@ -1,0 +1,191 @@
+-- Each week of each series beside the weeks before it: what is out of the ordinary says so itself.
+with volumes as (
+    select * from {{ ref('int_volumes_sociaux__unioned') }}
+),
+
+messages as (
+    select * from {{ ref('int_messages__suivis') }}
+    where is_perimetre_gendarmerie
+),
+
+demandes as (
+    select * from {{ ref('int_messages__demandes') }}
+    where besoin_code != 'indetermine'
+),
+
+besoins as (
+    select * from {{ ref('taxo_besoins') }}
+),
+
+seuils as (
+    {{ seuils('bulletin', ['semaines_reference', 't_intervalle', 'messages_min', 'semaines']) }}
+),
+
+comptes as (
+    select
+        'sujet' as rubrique,
+        sujet as code,
+        jour,
+        messages_count,
+        origine
+    from volumes
+    union all
+    select
+        'canal' as rubrique,
+        famille as code,
+        jour,
+        1 as messages_count,
+        origine
+    from messages
+    union all
+    select
+        'ton' as rubrique,
+        famille as code,
+        jour,
+        case when tonalite = 'negatif' then 1 else 0 end as messages_count,
+        origine
+    from messages
+    union all
+    select
+        'besoin' as rubrique,
+        besoin_code as code,
+        jour,
+        1 as messages_count,
+        origine
+    from demandes
+),
+
+hebdomadaires as (
+    select
+        rubrique,
+        code,
+        {{ semaine('jour') }} as semaine_le,
+        sum(messages_count) as messages_count
+    from comptes
+    group by rubrique, code, {{ semaine('jour') }}
+),
+
+bornes as (
+    select
+        rubrique,
+        min({{ semaine('jour') }}) as premiere_le,
+        max(jour) as dernier_jour,
+        min(origine) as origine
+    from comptes
+    group by rubrique
+),
+
+semaines as (
+    select distinct semaine_le
+    from hebdomadaires
+),
+
+series as (
+    select distinct
+        rubrique,
+        code
+    from hebdomadaires
+),
+
+-- Whole weeks alone: the first and the last may have begun before, or go on after, what is known.
+remplies as (
+    select
+        series.rubrique,
+        series.code,
+        semaines.semaine_le,
+        coalesce(hebdomadaires.messages_count, 0) as messages_count,
+        bornes.origine
+    from series
+    inner join bornes
+        on series.rubrique = bornes.rubrique
+    inner join semaines
+        on
+            bornes.premiere_le < semaines.semaine_le
+            and bornes.dernier_jour >= {{ plus_jours('semaines.semaine_le', 6) }}
+    left join hebdomadaires
+        on
+            series.rubrique = hebdomadaires.rubrique
+            and series.code = hebdomadaires.code
+            and semaines.semaine_le = hebdomadaires.semaine_le
+),
+
+comparees as (
+    select
+        presentes.rubrique,
+        presentes.code,
+        presentes.semaine_le,
+        presentes.messages_count,
+        presentes.origine,
+        max(case when passees.semaine_le = {{ plus_jours('presentes.semaine_le', -7) }} then passees.messages_count end)
+            as avant_count,
+        avg(passees.messages_count) as moyenne,
+        stddev_samp(passees.messages_count) as ecart_type,
+        count(passees.messages_count) as passees_count
+    from remplies as presentes
+    cross join seuils
+    left join remplies as passees
+        on
+            presentes.rubrique = passees.rubrique
+            and presentes.code = passees.code
+            and passees.semaine_le < presentes.semaine_le
+            and passees.semaine_le >= {{ plus_jours('presentes.semaine_le', '-7 * seuils.semaines_reference') }}
+    group by
+        presentes.rubrique,
+        presentes.code,
+        presentes.semaine_le,
+        presentes.messages_count,
+        presentes.origine
+),
+
+attendues as (
+    select
+        comparees.*,
+        passees_count = seuils.semaines_reference as is_comparable,
+        seuils.messages_min,
+        seuils.semaines,
+        greatest(0, moyenne - t_intervalle * ecart_type * sqrt(1 + 1.0 / passees_count)) as bas,
+        -- Never narrower than chance alone makes it.
+        moyenne + t_intervalle * greatest(ecart_type, sqrt(moyenne)) * sqrt(1 + 1.0 / passees_count)
+            as haut
+    from comparees
+    cross join seuils
+),
+
+derniere as (
+    select max(semaine_le) as semaine_le
+    from attendues
+)
+
+select
+    attendues.semaine_le,
+    attendues.rubrique,
+    attendues.code,
+    case attendues.rubrique
+        when 'besoin' then besoins.besoin_label
+        else replace(attendues.code, '_', ' ')
+    end as label,
+    cast(attendues.messages_count as bigint) as messages_count,
+    cast(attendues.avant_count as bigint) as avant_count,
+    case when attendues.is_comparable then attendues.moyenne end as attendu_moyenne,
+    case when attendues.is_comparable then attendues.bas end as attendu_bas,
+    case when attendues.is_comparable then attendues.haut end as attendu_haut,
+    case
+        when not attendues.is_comparable then null
+        when
+            attendues.messages_count > attendues.haut
+            and attendues.messages_count >= attendues.messages_min
+            then 'hausse'
+        when
+            attendues.messages_count < attendues.bas
+            and attendues.moyenne >= attendues.messages_min
+            then 'baisse'
+        else 'ordinaire'
+    end as mouvement,
+    attendues.origine
+from attendues
+cross join derniere
+left join besoins
+    on
+        attendues.rubrique = 'besoin'
+        and attendues.code = besoins.besoin_code
+where attendues.semaine_le > {{ plus_jours('derniere.semaine_le', '-7 * attendues.semaines') }}
