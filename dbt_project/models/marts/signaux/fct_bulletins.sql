@@ -116,8 +116,12 @@ comparees as (
         presentes.semaine_le,
         presentes.messages_count,
         presentes.origine,
-        max(case when passees.semaine_le = {{ plus_jours('presentes.semaine_le', -7) }} then passees.messages_count end)
-            as avant_count,
+        max(
+            case
+                when passees.semaine_le = {{ plus_jours('presentes.semaine_le', -7) }}
+                    then passees.messages_count
+            end
+        ) as avant_count,
         avg(passees.messages_count) as moyenne,
         stddev_samp(passees.messages_count) as ecart_type,
         count(passees.messages_count) as passees_count
@@ -127,8 +131,9 @@ comparees as (
         on
             presentes.rubrique = passees.rubrique
             and presentes.code = passees.code
-            and passees.semaine_le < presentes.semaine_le
-            and passees.semaine_le >= {{ plus_jours('presentes.semaine_le', '-7 * seuils.semaines_reference') }}
+            and presentes.semaine_le > passees.semaine_le
+            and {{ plus_jours('presentes.semaine_le', '-7 * seuils.semaines_reference') }}
+            <= passees.semaine_le
     group by
         presentes.rubrique,
         presentes.code,
@@ -137,18 +142,26 @@ comparees as (
         presentes.origine
 ),
 
-attendues as (
+-- Of one more week, on either side of their mean; never narrower than chance alone makes it.
+ecarts as (
     select
         comparees.*,
-        passees_count = seuils.semaines_reference as is_comparable,
         seuils.messages_min,
         seuils.semaines,
-        greatest(0, moyenne - t_intervalle * ecart_type * sqrt(1 + 1.0 / passees_count)) as bas,
-        -- Never narrower than chance alone makes it.
-        moyenne + t_intervalle * greatest(ecart_type, sqrt(moyenne)) * sqrt(1 + 1.0 / passees_count)
-            as haut
+        comparees.passees_count = seuils.semaines_reference as is_comparable,
+        seuils.t_intervalle
+        * greatest(comparees.ecart_type, sqrt(comparees.moyenne))
+        * sqrt(1 + 1.0 / comparees.passees_count) as ecart
     from comparees
     cross join seuils
+),
+
+attendues as (
+    select
+        *,
+        greatest(0, moyenne - ecart) as bas,
+        moyenne + ecart as haut
+    from ecarts
 ),
 
 derniere as (
@@ -163,7 +176,7 @@ select
     case attendues.rubrique
         when 'besoin' then besoins.besoin_label
         else replace(attendues.code, '_', ' ')
-    end as label,
+    end as serie_label,
     cast(attendues.messages_count as bigint) as messages_count,
     cast(attendues.avant_count as bigint) as avant_count,
     case when attendues.is_comparable then attendues.moyenne end as attendu_moyenne,
