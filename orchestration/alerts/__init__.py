@@ -4,7 +4,7 @@ A message is claimed in the journal before it is handed to its channel, and mark
 took it: ADR 12 says why a run killed in between tells it again. Nothing here stops a publication.
 """
 
-import hmac
+import csv
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -273,17 +273,20 @@ def deliver(_: Subscription, channel: Channel, message: Message) -> str | None:
 
 def vocabulary(connection: duckdb.DuckDBPyConnection) -> Vocabulary:
     """Return the words that subscriptions may use."""
-    columns = connection.execute(
-        "select table_name, column_name from duckdb_columns()"
-        " where schema_name = 'marts' and column_name in ('sujet', 'menace')"
+    marts = connection.execute(
+        "select table_name from duckdb_columns()"
+        " where schema_name = 'marts' and column_name = 'sujet'"
     ).fetchall()
     topics = {
         topic
-        for table, column in columns
+        for (mart,) in marts
         for (topic,) in connection.execute(
-            f'select distinct "{column}" from marts."{table}" where "{column}" is not null'  # noqa: S608
+            f'select distinct sujet from marts."{mart}" where sujet is not null'  # noqa: S608
         ).fetchall()
     }
+    for seed in (stores.ROOT / "dbt_project/seeds").glob("taxo_sujets.csv"):
+        with seed.open(encoding="utf-8") as file:
+            topics |= {row["sujet"] for row in csv.DictReader(file)}
     places = connection.execute(
         "select departement_code, region_code from marts.ref_departements"
     ).fetchall()
@@ -298,8 +301,8 @@ def published_news(connection: duckdb.DuckDBPyConnection) -> list[News]:
     evidence: dict[str, list[dict[str, Any]]] = {}
     for row in _rows(
         connection,
-        "select preuves.*, coalesce(source_label, preuves.source) as source_label,"
-        " departement_label from marts.fct_signaux_preuves as preuves"
+        "select preuves.*, source_label, departement_label from marts.fct_signaux_preuves"
+        " as preuves"
         " left join marts.ref_sources on preuves.source = ref_sources.source"
         " left join marts.ref_departements"
         " on preuves.departement_code = ref_departements.departement_code"
@@ -347,7 +350,7 @@ def _signals(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
         "), noms as ("
         " select signal_id, string_agg(departement_label, ', ' order by code) as lieux from lieux"
         " inner join marts.ref_departements on code = departement_code group by signal_id"
-        ") select signaux.*, lieux, coalesce(source_label, signaux.source) as source_label"
+        ") select signaux.*, lieux, source_label"
         " from marts.fct_signaux as signaux left join noms on signaux.signal_id = noms.signal_id"
         " left join marts.ref_sources on signaux.source = ref_sources.source"
         " order by gravite desc, ouvert_at desc, signaux.signal_id",
@@ -366,7 +369,8 @@ def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, A
 
 
 def _pseudonym(name: str) -> str:
-    return hmac.digest(privacy.pseudonym_key(), name.encode(), "sha256").hex()[:16]
+    # Under the first key: the journal cannot be written anew when another is added.
+    return privacy.renamed(name, privacy.pseudonym_keys()[:1])[0][:16]
 
 
 def summary(now: datetime | None = None) -> str:

@@ -161,7 +161,7 @@ def _told(events: Sequence[News], site: str) -> str:
         f"Gravité {_text(signal['gravite_label'])}",
         _text(signal["etat_label"]),
         _text(where),
-        f"source : {_text(signal['source_label'])}",
+        f"source : {_source(signal)}",
         f"depuis le {_moment(signal['ouvert_at'], signal['grain'])}",
     )
     rounded = " Les effectifs de personnes sont arrondis." if signal["est_arrondi"] else ""
@@ -193,7 +193,7 @@ def _changes(events: Sequence[News]) -> str:
 def _evidence(row: Mapping[str, Any], grain: str) -> str:
     where = f", {_text(row['departement_label'])}" if row["departement_label"] else ""
     when = f", {_moment(row['periode_at'], grain)}" if row["periode_at"] else ""
-    origin = f"{_text(row['source_label'])}{where}{when}"
+    origin = f"{_source(row)}{where}{when}"
     told = _text(row["texte"]) if row["texte"] else ""
     if row["observe_count"] is not None and row["attendu_count"] is not None:
         bounds = ""
@@ -203,6 +203,12 @@ def _evidence(row: Mapping[str, Any], grain: str) -> str:
         counts = f"{_number(row['observe_count'])} observés, {_number(row['attendu_count'])}"
         told = f"{counts} attendus{bounds}{'. ' if told else ''}{told}"
     return f"{origin} : {told}"
+
+
+def _source(row: Mapping[str, Any]) -> str:
+    """Return the name of a source; several networks counted together are none of the catalogue."""
+    named = row["source_label"] or {"reseaux": "réseaux sociaux"}.get(row["source"], row["source"])
+    return _text(named)
 
 
 def _block(title: str, text: str | None, more: str = "") -> str:
