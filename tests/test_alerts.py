@@ -491,6 +491,7 @@ def test_a_digest_gathers_the_day_and_says_what_is_still_open(world: World, mail
     assert mail.subjects == ["[CyberImpact] Synthèse quotidienne : 2 ouverts, gravité élevée"]
     text = mail.messages[0].get_body(("plain",)).get_content()
     assert "Signaux ouverts de votre périmètre : 3" in text
+    assert "http://127.0.0.1:8000/bulletin/" in text
     assert "Rumeur de fermeture (élevée, depuis le 30 novembre 2026 à 09 h 00)" in text
 
 

@@ -57,9 +57,7 @@ class Outcome:
         if self.note:
             return self.note
         counts = {
-            f"événements déjà publiés, que personne ne recevra (voir `depuis`) : {self.anterior}": (
-                self.anterior
-            ),
+            f"événements d'avant le premier abonnement : {self.anterior}": self.anterior,
             f"messages envoyés : {self.sent} ({self.told} événements)": True,
             f"événements en attente : {self.deferred}": self.deferred,
             f"canaux en panne : {len(self.failed)}": self.failed,

@@ -113,6 +113,7 @@ def compose(
         ]
         title = f"<hr><h3>Signaux ouverts de votre périmètre : {len(titles)}</h3>"
         parts.append(title + (_list(titles) if titles else ""))
+        parts.append(f"<p>Le bulletin de la semaine : {_link(f'{site}bulletin/')}</p>")
     parts.append(
         f"<hr><p>Abonnement « {_text(subscription.name)} », référence {reference}. "
         f"Tous les signaux : {_link(site + 'signaux/')}. Les textes cités viennent du public et "
@@ -195,6 +196,8 @@ def _evidence(row: Mapping[str, Any], grain: str) -> str:
     when = f", {_moment(row['periode_at'], grain)}" if row["periode_at"] else ""
     origin = f"{_source(row)}{where}{when}"
     told = _text(row["texte"]) if row["texte"] else ""
+    if row["nature"] == "message":
+        told = f"« {told} »"
     if row["observe_count"] is not None and row["attendu_count"] is not None:
         bounds = ""
         if row["attendu_bas_count"] is not None and row["attendu_haut_count"] is not None:
