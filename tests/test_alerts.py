@@ -519,7 +519,7 @@ def test_a_channel_that_is_down_gets_it_once_it_is_up(world: World, mail: Mail) 
     assert "messages envoyés : 1 ; événements en attente : 0" in alerts.summary(moment)
 
 
-def test_a_channel_down_for_a_week_is_given_up_on_and_the_others_are_served(
+def test_a_channel_down_for_days_is_given_up_on_and_the_others_are_served(
     world: World, mail: Mail, web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ALERTES_SALON", f"json://{web.host}/secret")
@@ -528,10 +528,24 @@ def test_a_channel_down_for_a_week_is_given_up_on_and_the_others_are_served(
     world.signal("s1")
     outcome = alerts.send(NOON)
     assert (outcome.sent, outcome.failed) == (1, ["Permanence (json) : refusé, HTTP 503"])
-    assert alerts.send(NOON + timedelta(days=8)).failed
-    assert world.journal()[-1] == ("abandonne", world.journal()[0][1], 2)
+    tries = 1
+    while world.journal()[-1][0] != "abandonne":
+        assert alerts.send(NOON + timedelta(hours=12 * tries)).failed
+        tries += 1
+    assert tries == alerts.TRIES
     web.status = 200
-    assert alerts.send(NOON + timedelta(days=9)).sent == 0
+    assert alerts.send(NOON + timedelta(days=30)).sent == 0
+
+
+def test_a_digest_of_the_week_that_fails_is_tried_again(world: World, mail: Mail) -> None:
+    world.subscribe('nom = "Chefs"', MAILBOX, 'frequence = "hebdomadaire"')
+    world.signal("s1")
+    alerts.send(NOON)
+    monday = utc("2026-12-07 07:00")
+    mail.stop()
+    assert alerts.send(monday).failed
+    mail.start()
+    assert alerts.send(monday + timedelta(minutes=5)).told == 1
 
 
 def test_a_signal_that_cannot_be_told_does_not_silence_the_rest(world: World, mail: Mail) -> None:
@@ -705,8 +719,10 @@ def test_each_fault_of_the_file_is_named_with_its_line_and_a_remedy(
     assert "secret" not in said.replace("elle porte un secret", "")
 
 
-@pytest.mark.parametrize("text", ["[[abonnement]\n", "nom = \n", "\xe9"])
-def test_a_file_that_is_no_toml_is_said_so(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["[[abonnement]\n", "nom = \n", "\xe9", "[abonnement]\n", "abonnement = [1]\n"]
+)
+def test_a_file_that_is_no_list_of_subscriptions_is_said_so(tmp_path: Path, text: str) -> None:
     file = tmp_path / "abonnements.toml"
     file.write_bytes(text.encode("latin-1"))
     read, (fault,) = subscriptions.read(file, WORDS)

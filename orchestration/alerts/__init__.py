@@ -36,8 +36,10 @@ MARTS = ("fct_signaux", "fct_signaux_preuves", "fct_signaux__evenements")
 CLOSING = ("explique", "clos")
 # A better method finds old events anew: nobody is alerted of what is over.
 OLDEST = timedelta(days=45)
+# A subscription made wider does not bring the past back.
+FRESH = timedelta(days=7)
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=5), timedelta(hours=12)
-PATIENCE = timedelta(days=7)  # of one event on a channel that is down
+TRIES = 20  # of one event, on a channel that is down: nearly a week
 
 
 @dataclass
@@ -109,7 +111,7 @@ def _pass(now: datetime, handed: Deliver, *, is_copy: bool) -> Outcome:
     with journal.opened(path(), is_copy=is_copy) as log:
         is_first, seen = log.is_empty(), log.seen()
         if fresh := [one.key for one in news if one.key not in seen]:
-            log.add(now, ANTERIOR if is_first else SEEN, fresh)
+            log.add(now, dict.fromkeys(fresh, Stand(ANTERIOR if is_first else SEEN)))
             seen = log.seen()
             outcome.anterior = len(fresh) if is_first else 0
         for subscription in wanted:
@@ -162,7 +164,7 @@ class _Round:
         joined = self._log.joined(self._where)
         if joined is None:
             joined = self._now
-            self._add(JOINED, [""])
+            self._add({"": Stand(JOINED)})
         told = {one.signal_id for one in news if one.key in self._stands}
         for one in news:
             if one.key in self._stands or not self._is_new(one, joined):
@@ -172,8 +174,7 @@ class _Round:
                 continue
             told.add(one.signal_id)
             due = self._subscription.opens(self._now, one.severity)
-            self._add(WAITING, [one.key], due=due)
-            self._stands[one.key] = Stand(WAITING, 0, due)
+            self._add({one.key: Stand(WAITING, due=due)})
 
     def _is_new(self, one: News, joined: datetime) -> bool:
         since, seen = self._subscription.since, self._seen[one.key]
@@ -182,8 +183,8 @@ class _Round:
         return (
             seen is not None
             and seen >= joined
-            and self._now - seen < PATIENCE
-            and (seen - one.at < OLDEST)
+            and self._now - seen < FRESH
+            and seen - one.at < OLDEST
         )
 
     def _due(self, pending: Sequence[News]) -> list[News]:
@@ -195,7 +196,7 @@ class _Round:
             if self._subscription.frequency != "immediate"
             or self._subscription.opens(self._now, one.severity) <= self._now
         ]
-        due = {one.key for one in allowed if self._stands[one.key].due <= self._now}
+        due = {one.key for one in allowed if (self._stands[one.key].due or self._now) <= self._now}
         return [
             one
             for one in allowed
@@ -205,35 +206,37 @@ class _Round:
     def _send(
         self, due: Sequence[News], still_open: Sequence[Mapping[str, Any]], handed: Deliver
     ) -> None:
-        stands = [self._stands[one.key] for one in due]
-        tries = 1 + max(stand.tries for stand in stands)
         message = compose(
             self._subscription,
             due,
             [row for row in still_open if self._covers(row)],
             site_address(),
-            may_be_twice=any(stand.step == TRIED for stand in stands),
+            may_be_twice=any(self._stands[one.key].step == TRIED for one in due),
         )
-        keys = [one.key for one in due]
-        self._add(TRIED, keys, due=self._now, reference=message.reference, tries=tries)
+        tries = {one.key: self._stands[one.key].tries + 1 for one in due}
+
+        def write(step: str) -> None:
+            stands = {key: Stand(step, count) for key, count in tries.items()}
+            self._add(stands, reference=message.reference)
+
+        write(TRIED)
         reason = handed(self._subscription, self._channel, message)
         if reason is None:
-            self._add(SENT, keys, reference=message.reference, tries=tries)
+            write(SENT)
             self._outcome.sent += 1
-            self._outcome.told += len(keys)
+            self._outcome.told += len(due)
             return
         self._outcome.failed.append(f"{self._subscription.name} ({self._channel.kind}) : {reason}")
-        wait = min(FIRST_WAIT * 2 ** min(tries - 1, 16), LONGEST_WAIT)
-        for key in keys:
-            is_lost = self._now - (self._seen[key] or self._now) > PATIENCE
-            self._add(
-                GIVEN_UP if is_lost else FAILED,
-                [key],
-                due=self._now + wait,
-                reference=message.reference,
-                tries=tries,
-                reason=reason,
-            )
+        self._add(
+            {
+                key: Stand(GIVEN_UP, count)
+                if count >= TRIES
+                else Stand(FAILED, count, self._now + _wait(count))
+                for key, count in tries.items()
+            },
+            reference=message.reference,
+            reason=reason,
+        )
 
     def _wants(self, one: News) -> bool:
         return one.severity >= self._subscription.severity and self._covers(one.signal)
@@ -243,8 +246,13 @@ class _Round:
         places = frozenset(filter(None, (code.strip() for code in codes.split(","))))
         return self._subscription.covers(signal["sujet"], places)
 
-    def _add(self, step: str, events: list[str], **more: Any) -> None:
-        self._log.add(self._now, step, events, subscription=self._who, channel=self._where, **more)
+    def _add(self, stands: Mapping[str, Stand], **more: Any) -> None:
+        self._log.add(self._now, stands, subscription=self._who, channel=self._where, **more)
+        self._stands |= stands
+
+
+def _wait(tries: int) -> timedelta:
+    return min(FIRST_WAIT * (1 << min(tries - 1, TRIES)), LONGEST_WAIT)
 
 
 def deliver(_: Subscription, channel: Channel, message: Message) -> str | None:

@@ -4,7 +4,7 @@ What is to be done is read from it: the last row of a channel and event says whe
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,11 +31,11 @@ WAITING, TRIED, SENT, FAILED, GIVEN_UP = "attendu", "tente", "envoye", "echec", 
 
 @dataclass(frozen=True)
 class Stand:
-    """Where a channel and an event stand."""
+    """Where a channel and an event stand; nothing is to be done before `due`."""
 
     step: str
-    tries: int
-    due: datetime
+    tries: int = 0
+    due: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -53,14 +53,11 @@ class Journal:
     def add(
         self,
         now: datetime,
-        step: str,
-        events: Sequence[str],
+        stands: Mapping[str, Stand],
         *,
         subscription: str | None = None,
         channel: str | None = None,
         reference: str | None = None,
-        tries: int = 0,
-        due: datetime | None = None,
         reason: str | None = None,
     ) -> None:
         """Write one row per event, all or none, on the disk when this returns."""
@@ -70,10 +67,10 @@ class Journal:
                 " prochain_at, motif) values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     [
-                        *(now.isoformat(), step, subscription, channel, event, reference, tries),
-                        *(due and due.isoformat(), reason),
+                        *(now.isoformat(), stand.step, subscription, channel, event, reference),
+                        *(stand.tries, stand.due and stand.due.isoformat(), reason),
                     ]
-                    for event in events
+                    for event, stand in stands.items()
                 ],
             )
 
@@ -98,13 +95,13 @@ class Journal:
     def stands(self, channel: str) -> dict[str, Stand]:
         """Return event -> where it stands for this channel."""
         rows = self._connection.execute(
-            "select evenement, etape, essai, coalesce(prochain_at, at) from journal"
-            " where numero in (select max(numero) from journal where canal = ? and etape != ?"
+            "select evenement, etape, essai, prochain_at from journal where"
+            " numero in (select max(numero) from journal where canal = ? and etape != ?"
             " group by evenement)",
             [channel, JOINED],
         )
         return {
-            event: Stand(step, tries, datetime.fromisoformat(due))
+            event: Stand(step, tries, due and datetime.fromisoformat(due))
             for event, step, tries, due in rows
         }
 

@@ -129,8 +129,9 @@ def read(file: Path, words: Vocabulary) -> tuple[list[Subscription], list[Fault]
         if key != "abonnement"
     ]
     tables = document.get("abonnement", [])
-    if not isinstance(tables, list):
-        faults.append(Fault(1, "abonnement", "écrire `[[abonnement]]`, deux crochets."))
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        said = "une table est attendue. Remède : l'ouvrir par `[[abonnement]]`, deux crochets."
+        faults.append(Fault(_line(lines, 0, "abonnement"), "abonnement", said))
         tables = []
     heads = [n for n, line in enumerate(lines) if re.match(r"\s*\[\[\s*abonnement\s*\]\]", line)]
     read_ones, names = [], set[str]()
