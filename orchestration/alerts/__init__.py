@@ -290,9 +290,9 @@ def vocabulary(connection: duckdb.DuckDBPyConnection) -> Vocabulary:
             f'select distinct sujet from marts."{mart}" where sujet is not null'  # noqa: S608
         ).fetchall()
     }
-    for seed in (stores.ROOT / "dbt_project/seeds").glob("taxo_sujets.csv"):
-        with seed.open(encoding="utf-8") as file:
-            topics |= {row["sujet"] for row in csv.DictReader(file)}
+    # A subject that never gave a signal may be subscribed to.
+    with (stores.ROOT / "dbt_project/seeds/taxo_sujets.csv").open(encoding="utf-8") as seed:
+        topics |= {row["sujet"] for row in csv.DictReader(seed)}
     places = connection.execute(
         "select departement_code, region_code from marts.ref_departements"
     ).fetchall()

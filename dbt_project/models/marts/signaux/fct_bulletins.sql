@@ -17,6 +17,10 @@ besoins as (
     select * from {{ ref('taxo_besoins') }}
 ),
 
+sujets as (
+    select * from {{ ref('taxo_sujets') }}
+),
+
 seuils as (
     {{ seuils('bulletin', ['semaines_reference', 't_intervalle', 'messages_min', 'semaines']) }}
 ),
@@ -173,10 +177,7 @@ select
     attendues.semaine_le,
     attendues.rubrique,
     attendues.code,
-    case attendues.rubrique
-        when 'besoin' then besoins.besoin_label
-        else replace(attendues.code, '_', ' ')
-    end as serie_label,
+    coalesce(besoins.besoin_label, sujets.sujet_label, attendues.code) as serie_label,
     cast(attendues.messages_count as bigint) as messages_count,
     cast(attendues.avant_count as bigint) as avant_count,
     case when attendues.is_comparable then attendues.moyenne end as attendu_moyenne,
@@ -201,4 +202,8 @@ left join besoins
     on
         attendues.rubrique = 'besoin'
         and attendues.code = besoins.besoin_code
+left join sujets
+    on
+        attendues.rubrique = 'sujet'
+        and attendues.code = sujets.sujet
 where attendues.semaine_le > {{ plus_jours('derniere.semaine_le', '-7 * attendues.semaines') }}
