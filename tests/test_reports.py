@@ -399,7 +399,7 @@ def test_the_bulletin_of_each_week_shows_its_counts_on_one_sheet(visit: Visit) -
         expect(visit.page.locator(".sous-titre")).to_contain_text(label)
         counts = visit.world.sql(
             "select sum(messages_count) filter (where rubrique = 'sujet')::bigint,"
-            " sum(messages_count) filter (where rubrique = 'canal' and code = 'avis')::bigint"
+            " sum(messages_count) filter (where rubrique = 'avis' and code = 'recus')::bigint"
             f" from marts.fct_bulletins where semaine_le = '{week}'"
         )
         daily = visit.world.sql(

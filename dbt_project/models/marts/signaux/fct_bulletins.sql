@@ -1,16 +1,17 @@
 -- Each week of each series beside the weeks before it: what is out of the ordinary says so itself.
+-- Of posts, volumes alone: their texts are emptied after a month, and with them what is read there.
 with volumes as (
     select * from {{ ref('int_volumes_sociaux__unioned') }}
 ),
 
-messages as (
+avis as (
     select * from {{ ref('int_messages__suivis') }}
-    where is_perimetre_gendarmerie
+    where famille = 'avis' and is_perimetre_gendarmerie
 ),
 
 demandes as (
     select * from {{ ref('int_messages__demandes') }}
-    where besoin_code != 'indetermine'
+    where famille = 'avis' and besoin_code != 'indetermine'
 ),
 
 besoins as (
@@ -35,20 +36,20 @@ comptes as (
     from volumes
     union all
     select
-        'canal' as rubrique,
-        famille as code,
+        'avis' as rubrique,
+        'recus' as code,
         jour,
         1 as messages_count,
         origine
-    from messages
+    from avis
     union all
     select
-        'ton' as rubrique,
-        famille as code,
+        'avis' as rubrique,
+        'negatifs' as code,
         jour,
         case when tonalite = 'negatif' then 1 else 0 end as messages_count,
         origine
-    from messages
+    from avis
     union all
     select
         'besoin' as rubrique,
