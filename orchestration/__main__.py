@@ -1,4 +1,4 @@
-"""Command line: `python -m orchestration build|run|serve|dagster|sql|status|purge|erase|…`."""
+"""Command line: `python -m orchestration build|run|serve|alertes|sql|status|purge|erase|…`."""
 
 import argparse
 import os
@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 from rich.box import SIMPLE_HEAD
@@ -23,6 +24,10 @@ from rich.table import Table
 from dlt_pipelines import stores
 from dlt_pipelines.catalog import CATALOG
 
+if TYPE_CHECKING:
+    from orchestration.alerts.messages import Message
+    from orchestration.alerts.subscriptions import Channel, Subscription
+
 # Dagster takes two seconds to import, dbt's assets four more: only where they are needed.
 
 LOGS_KEPT = 30
@@ -30,6 +35,7 @@ STEP_OF = {
     "build": "Préparation",
     "run": "Préparation",
     "serve": "Service du site",
+    "alertes": "Alertes",
     "dagster": "Interface de Dagster",
     "sql": "Invite SQL",
     "status": "Lecture de l'état",
@@ -50,6 +56,10 @@ def main() -> int:
     commands.add_parser("build", help="prendre, construire, contrôler, publier, faire le site")
     commands.add_parser("run", help="build, puis servir le site", parents=[served])
     commands.add_parser("serve", help="servir le site déjà construit", parents=[served])
+    alerts = commands.add_parser("alertes", help="envoyer ce qui est dû aux abonnés")
+    alerts.add_argument(
+        "--a-blanc", action="store_true", help="montrer ce qui partirait, sans rien envoyer"
+    )
     ui = commands.add_parser("dagster", help="ouvrir l'interface de Dagster et son horloge")
     ui.add_argument("--port", type=int, default=3000, help="port de l'interface (3000)")
     sql = commands.add_parser("sql", help="interroger les tables publiées, en lecture seule")
@@ -82,6 +92,8 @@ def main() -> int:
                 return port_taken(arguments.port) or build() or serve(arguments.port)
             case "serve":
                 return serve(arguments.port)
+            case "alertes":
+                return send_alerts(is_rehearsal=arguments.a_blanc)
             case "dagster":
                 return dagster_ui(arguments.port)
             case "sql":
@@ -282,6 +294,26 @@ def serve(port: int) -> int:
     return 0
 
 
+def send_alerts(*, is_rehearsal: bool) -> int:
+    """Send what is due, or show it; return 1 if a channel is down or the file is faulty."""
+    from rich.markup import escape
+
+    from orchestration import alerts
+    from orchestration.terminal import console
+
+    outcome = alerts.rehearse(_show_alert) if is_rehearsal else alerts.send()
+    for fault in outcome.faults:
+        console.print(f"[red]✗[/] {alerts.subscriptions.path().name}, {escape(str(fault))}")
+    for failure in outcome.failed:
+        console.print(f"[red]✗[/] {escape(failure)}")
+    console.print(("à blanc · " if is_rehearsal else "") + escape(str(outcome)))
+    return 1 if outcome.faults or outcome.failed else 0
+
+
+def _show_alert(subscription: "Subscription", channel: "Channel", message: "Message") -> None:
+    print(f"── {subscription.name} · {channel.kind} · {message.subject}\n\n{message.text}\n")
+
+
 def dagster_ui(port: int) -> int:
     """Run Dagster's webserver and daemon until interrupted."""
     from orchestration.runs import open_instance
@@ -323,6 +355,7 @@ def sql_prompt(query: str | None) -> int:
 
 
 def status() -> int:
+    from orchestration import alerts
     from orchestration.runs import open_instance
     from orchestration.terminal import console
 
@@ -341,6 +374,7 @@ def status() -> int:
     modified = datetime.fromtimestamp(stores.published().stat().st_mtime, UTC)
     console.print(f"[bold]Dernière publication[/] {_told(modified)}")
     console.print(_sources_table())
+    console.print(f"[bold]Alertes[/] {alerts.summary()}")
     used = {path.name: _bytes(path) for path in sorted(stores.data().iterdir())}
     sizes = ", ".join(f"{name} {_size(size)}" for name, size in used.items() if size > 1e5)
     free = shutil.disk_usage(stores.data()).free

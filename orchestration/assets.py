@@ -25,12 +25,13 @@ from dagster_dbt.asset_utils import (
 from dlt_pipelines import registre, stores
 from dlt_pipelines.catalog import CATALOG
 from dlt_pipelines.landings import Landing, LandingError, land, land_together
-from orchestration import marks, publication, rights, warehouse
+from orchestration import alerts, marks, publication, rights, warehouse
 from orchestration.faults import behind, explain
 from orchestration.site import SiteError, build_site, page_marts
 
 WRITER = "duckdb_writer"
 SITE_BUILDER = "site_builder"
+ALERTS_SENDER = "alerts_sender"
 
 Events = Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]
 
@@ -480,6 +481,69 @@ def site(context: dg.AssetExecutionContext) -> Events:
     context.log.info(("inchangé · " if is_unchanged else "") + f"{len(pages)} pages")
 
 
+alerts_sent = dg.AssetKey(["alertes", "envois"])
+
+
+@dg.multi_asset(
+    name="alertes",
+    specs=[
+        dg.AssetSpec(
+            alerts_sent,
+            deps=[published],
+            group_name="alertes",
+            kinds={"sqlite"},
+            description="Ce qui a été dit des signaux, à quel abonnement, quand, par quel canal.",
+            skippable=True,
+        )
+    ],
+    check_specs=[
+        dg.AssetCheckSpec(
+            "alert_channels_are_up",
+            asset=alerts_sent,
+            description="Chaque canal a pris ce qui lui était dû.",
+        ),
+        dg.AssetCheckSpec(
+            "subscriptions_are_right",
+            asset=alerts_sent,
+            description="Le fichier des abonnements est sans faute.",
+        ),
+    ],
+    pool=ALERTS_SENDER,
+    required_resource_keys={"living_run"},
+)
+def alerts_asset(context: dg.AssetExecutionContext) -> Events:
+    try:
+        outcome = alerts.send()
+    except Exception as error:
+        if _was_interrupted(error):
+            raise
+        # What is published is published, whatever becomes of its alerts.
+        outcome = alerts.Outcome(failed=[" ".join(explain(f"{type(error).__name__} : {error}"))])
+    else:
+        yield dg.MaterializeResult(
+            asset_key=alerts_sent,
+            metadata={
+                "abonnements": outcome.subscriptions,
+                "messages envoyés": outcome.sent,
+                "événements envoyés": outcome.told,
+                "événements en attente": outcome.deferred,
+                "canaux en panne": len(outcome.failed),
+            },
+        )
+    for name, wrong in (
+        ("alert_channels_are_up", outcome.failed),
+        ("subscriptions_are_right", [str(fault) for fault in outcome.faults]),
+    ):
+        yield dg.AssetCheckResult(
+            asset_key=alerts_sent,
+            check_name=name,
+            passed=not wrong,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={"en défaut": len(wrong), "détail": "\n".join(wrong)},
+        )
+    context.log.info(str(outcome))
+
+
 # What is made from the raw store.
 MADE = ("warehouse", "publication", "site")
 
@@ -488,5 +552,6 @@ STEPS = {
     **{name: source.label for name, source in CATALOG.items()},
     "warehouse": "Entrepôt : modèles et contrôles",
     "publication": "Publication",
+    "alertes": "Alertes aux abonnés",
     "site": "Site",
 }

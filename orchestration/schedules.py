@@ -6,8 +6,8 @@ import time
 import dagster as dg
 
 from dlt_pipelines import stores
-from orchestration import marks
-from orchestration.assets import built, publication_asset, purges, raw, site
+from orchestration import alerts, marks
+from orchestration.assets import alerts_asset, built, publication_asset, purges, raw, site
 from orchestration.runs import close_dead_runs
 
 # A file touched more recently may still be on its way in.
@@ -22,6 +22,7 @@ rebuild = dg.define_asset_job(
 )
 land_all = dg.define_asset_job("land_all", selection=dg.AssetSelection.assets(*raw))
 build_site = dg.define_asset_job("build_site", selection=dg.AssetSelection.assets(site))
+send_alerts = dg.define_asset_job("send_alerts", selection=dg.AssetSelection.assets(alerts_asset))
 
 # Just before the refresh, which makes again what the purge emptied.
 daily_purge = dg.ScheduleDefinition(
@@ -61,6 +62,14 @@ def depot_has_new_files(context: dg.SensorEvaluationContext) -> dg.SensorResult 
     return dg.SensorResult(
         run_requests=[dg.RunRequest(run_key=marks.fingerprint(cursor))], cursor=cursor
     )
+
+
+@dg.sensor(
+    job=send_alerts, minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING
+)
+def alerts_are_due() -> dg.RunRequest | dg.SkipReason:
+    """Ask for the alerts whose hour has come since the publication: silence, digest, new try."""
+    return dg.RunRequest() if alerts.is_due() else dg.SkipReason("Aucune alerte n'est due.")
 
 
 @dg.sensor(minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)

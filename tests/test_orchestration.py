@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +17,7 @@ from typing import Any
 import dagster as dg
 import duckdb
 import pytest
+from test_alerts import World, free_port
 
 from orchestration import marks, publication, runs
 from orchestration.faults import explain
@@ -99,12 +101,46 @@ def test_every_raw_table_is_a_dbt_source_and_the_reverse(graph: Any) -> None:
 def test_everything_that_writes_waits_in_a_pool(definitions: ModuleType) -> None:
     for asset in definitions.defs.resolve_asset_graph().assets_defs:
         if asset.is_executable:
-            wanted = "site_builder" if asset.op.name == "site" else "duckdb_writer"
+            apart = {"site": "site_builder", "alertes": "alerts_sender"}
+            wanted = apart.get(asset.op.name, "duckdb_writer")
             assert asset.op.pools == {wanted}, asset.op.name
 
 
+def test_alerts_come_after_the_publication_and_nothing_waits_for_them(graph: Any) -> None:
+    sent = dg.AssetKey(["alertes", "envois"])
+    assert sent in downstream(graph, dg.AssetKey(["published", "cyberimpact"]))
+    assert downstream(graph, sent) == {sent}
+
+
+def test_a_faulty_subscription_or_a_dead_channel_warns_and_fails_no_run(
+    definitions: ModuleType, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from orchestration import alerts
+    from orchestration.assets import alerts_asset
+
+    def run() -> dict[str, bool]:
+        living = dg.ResourceDefinition.none_resource()
+        result = dg.materialize([alerts_asset], resources={"living_run": living})
+        assert result.success
+        checks = result.get_asset_check_evaluations()
+        assert {check.severity for check in checks} == {dg.AssetCheckSeverity.WARN}
+        return {check.check_name: check.passed for check in checks}
+
+    assert run() == {"alert_channels_are_up": True, "subscriptions_are_right": True}
+    world = World(data, datetime.now(UTC))
+    monkeypatch.setenv("SALON", f"json://127.0.0.1:{free_port()}/secret")
+    world.subscribe('nom = "Salon"', 'canaux = ["SALON"]')
+    world.signal("s1")
+    world.subscribe('nom = "Fausse"', 'canaux = ["SALON"]', 'sujets = ["inconnu"]')
+    assert not run()["subscriptions_are_right"]
+    world.signal("s2")
+    assert run() == {"alert_channels_are_up": False, "subscriptions_are_right": False}
+    alerts.path().write_bytes(b"ceci n'est pas un journal" * 100)
+    assert not run()["alert_channels_are_up"]
+
+
 def test_jobs_and_schedule(definitions: ModuleType) -> None:
-    for name in ("refresh_all", "land_all", "build_site"):
+    for name in ("refresh_all", "land_all", "build_site", "send_alerts"):
         assert definitions.defs.resolve_job_def(name).executor_def.name == "in_process"
     schedule = definitions.defs.resolve_schedule_def("daily_refresh_all")
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("30 5 * * *", "Europe/Paris")

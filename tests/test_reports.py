@@ -392,6 +392,36 @@ def test_home_compares_three_months_with_the_same_months_a_year_before(visit: Vi
 
 @pytest.mark.slow
 @pytest.mark.browser
+def test_the_bulletin_of_each_week_shows_its_counts_on_one_sheet(visit: Visit) -> None:
+    visit.open("bulletin/")
+    weeks = [
+        visit.world.sql(f"select max(semaine_le) - {7 * back} from marts.fct_bulletins")[0]
+        for back in range(2)
+    ]
+    for week in weeks:
+        label = f"du {week:%d/%m/%Y}"
+        option = visit.page.get_by_label("Semaine", exact=True).locator("option", has_text=label)
+        visit.page.get_by_label("Semaine", exact=True).select_option(option.get_attribute("value"))
+        expect(visit.page.locator(".sous-titre")).to_contain_text(label)
+        counts = visit.world.sql(
+            "select sum(messages_count) filter (where rubrique = 'sujet')::bigint,"
+            " sum(messages_count) filter (where rubrique = 'avis' and code = 'recus')::bigint"
+            f" from marts.fct_bulletins where semaine_le = '{week}'"
+        )
+        daily = visit.world.sql(
+            "select sum(messages_count)::bigint from marts.fct_volumes_sociaux__quotidiens"
+            f" where jour between '{week}' and date '{week}' + 6"
+        )
+        assert counts[0] == daily[0]
+        visit.expect_figure("Messages publics sur nos sujets", counts[0])
+        visit.expect_figure("Avis publics des usagers", counts[1])
+    sheet = visit.page.pdf(prefer_css_page_size=True, print_background=True)
+    assert len(re.findall(rb"/Type /Page\b", sheet)) == 1
+    assert visit.faults == []
+
+
+@pytest.mark.slow
+@pytest.mark.browser
 def test_perception_shows_the_published_counts_and_its_filters_compose(visit: Visit) -> None:
     visit.open("perception/")
     avis = "(from marts.fct_avis where source = 'services_publics_plus')"

@@ -23,6 +23,7 @@ MARTS = {
     "fct_besoins",
     "fct_besoins__couverture",
     "fct_besoins__departements",
+    "fct_bulletins",
     "fct_comptes",
     "fct_contacts",
     "fct_contacts__horaires",
