@@ -37,6 +37,8 @@ STEP_OF = {
     "erase": "Effacement",
     "encrypt": "Chiffrement",
     "rotate-key": "Changement de clé",
+    "sauvegarde": "Sauvegarde",
+    "restauration": "Restauration",
 }
 
 
@@ -68,6 +70,14 @@ def main() -> int:
     rotated.add_argument(
         "--perdue", action="store_true", help="la clé d'avant est perdue : garder les pseudonymes"
     )
+    saved = commands.add_parser("sauvegarde", help="copier les entrepôts et la mémoire de Dagster")
+    saved.add_argument("folder", metavar="dossier", type=Path, help="où garder les sauvegardes")
+    saved.add_argument("--garder", type=int, metavar="N", help="supprimer les autres que N")
+    restored = commands.add_parser("restauration", help="remettre une sauvegarde en place")
+    restored.add_argument("copy", metavar="sauvegarde", type=Path, help="le dossier à remettre")
+    restored.add_argument(
+        "--remplacer", action="store_true", help="mettre de côté les données en place"
+    )
     arguments = parser.parse_args()
     if arguments.command == "erase" and not (
         bool(arguments.pseudonyme) ^ bool(arguments.reference)
@@ -94,6 +104,10 @@ def main() -> int:
                 return encrypt()
             case "rotate-key":
                 return rotate_key(arguments.perdue)
+            case "sauvegarde":
+                return save(arguments.folder, arguments.garder)
+            case "restauration":
+                return restore(arguments.copy, arguments.remplacer)
             case _:
                 return status()
     except KeyboardInterrupt:
@@ -320,6 +334,27 @@ def sql_prompt(query: str | None) -> int:
     duckdb_cli = Path(sys.executable).with_name("duckdb")
     command = [str(duckdb_cli), "-readonly", str(stores.published()), "-cmd", "use marts"]
     os.execv(duckdb_cli, [*command, *(["-c", query] if query else [])])  # noqa: S606
+
+
+def save(folder: Path, keep: int | None) -> int:
+    from orchestration import backup
+    from orchestration.terminal import console
+
+    copy = backup.save(folder, keep)
+    console.print(f"[green]Sauvegardé[/] dans {copy} ({_size(_bytes(copy))})", soft_wrap=True)
+    return 0
+
+
+def restore(copy: Path, replace: bool) -> int:
+    from orchestration import backup
+    from orchestration.terminal import console
+
+    aside = backup.restore(copy, replace)
+    console.print(f"[green]Remis en place[/] dans {stores.data()}", soft_wrap=True)
+    if aside:
+        console.print(f"Ce qui y était : {aside}, à supprimer après vérification.", soft_wrap=True)
+    console.print("Lancer maintenant `make build` : il refait le site et reprend le dépôt.")
+    return 0
 
 
 def status() -> int:

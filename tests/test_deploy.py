@@ -48,6 +48,8 @@ from websockets.sync.client import connect
 
 from orchestration.site import SECURITY
 
+pytestmark = pytest.mark.slow
+
 # What nobody must read: in the stores, and among the settings of the service that runs the code.
 STORED = "canari-dans-un-fichier"
 SECRETS = {
@@ -335,6 +337,7 @@ def test_nobody_answers_to_another_name(house: House) -> None:
     assert (moved.status, moved.headers["location"]) == (301, "/a/")
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
 def test_without_tls_nothing_is_told_but_where_to_go(house: House) -> None:
     def plain(host: str) -> bytes:
         with socket.create_connection(("127.0.0.1", house.front.plain), timeout=5) as wire:
