@@ -164,7 +164,10 @@ def _sources(connection: duckdb.DuckDBPyConnection) -> list[Source]:
         " coalesce(fichiers_refuses_count, 0), derniere_prise_at::timestamp"
         " from marts.ref_sources order by source_label"
     ).fetchall()
-    return [Source(*told, taken and taken.replace(tzinfo=UTC)) for *told, taken in rows]
+    return [
+        Source(*row[:-1], taken=row[-1] and row[-1].replace(tzinfo=UTC))  # type: ignore[misc]
+        for row in rows
+    ]
 
 
 def _signals(connection: duckdb.DuckDBPyConnection) -> dict[str, int] | None:
