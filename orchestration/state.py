@@ -1,7 +1,7 @@
 """The state of the house, read once and told twice: to a person on a screen, to Prometheus."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import dagster as dg
 import duckdb
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from dlt_pipelines import stores
 
@@ -79,63 +80,39 @@ def read(instance: dg.DagsterInstance) -> State:
 
 def prometheus(state: State) -> str:
     """Return the state in Prometheus' text format; moments, not ages, as its makers advise."""
-    lines: list[str] = []
+    registry = CollectorRegistry()
 
-    def gauge(name: str, told: str, *samples: tuple[dict[str, str], float | None]) -> None:
-        known = [(labels, value) for labels, value in samples if value is not None]
+    def gauge(name: str, told: str, samples: Mapping[str, float | None], label: str = "") -> None:
+        known = {of: value for of, value in samples.items() if value is not None}
         if known:
-            lines.append(f"# HELP cyberimpact_{name} {told}\n# TYPE cyberimpact_{name} gauge")
-        for labels, value in known:
-            inner = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
-            lines.append(f"cyberimpact_{name}{f'{{{inner}}}' if inner else ''} {float(value)!r}")
+            labels = [label] if label else []
+            made = Gauge(f"cyberimpact_{name}", told, labels, registry=registry)
+            for of, value in known.items():
+                (made.labels(of) if label else made).set(value)
 
     last, success = state.last_run, state.last_success
     if last:
-        gauge("last_run_failed", "1 if the last run failed.", ({}, last.status == "FAILURE"))
-        gauge(
-            "last_run_start_timestamp_seconds", "Start of the last run.", ({}, _unix(last.started))
-        )
-        gauge("last_run_duration_seconds", "Length of the last run, once over.", ({}, last.seconds))
-    gauge(
-        "last_success_timestamp_seconds",
-        "Start of the last whole refresh that ended well.",
-        ({}, _unix(success.started) if success else None),
-    )
-    gauge("publication_timestamp_seconds", "Last publication.", ({}, _unix(state.published)))
-    each = [({"source": source.source}, source) for source in state.sources]
-    gauge(
-        "source_visit_timestamp_seconds",
-        "Last time the source was visited.",
-        *[(labels, _unix(source.taken)) for labels, source in each],
-    )
-    gauge(
-        "source_max_age_seconds",
-        "Age from which the source is late.",
-        *[(labels, source.max_hours * 3600) for labels, source in each],
-    )
-    gauge("source_rows", "Rows received.", *[(labels, source.rows) for labels, source in each])
-    gauge(
-        "source_rows_set_aside",
-        "Rows in quarantine.",
-        *[(labels, source.set_aside) for labels, source in each],
-    )
-    gauge(
-        "source_files_refused",
-        "Files refused.",
-        *[(labels, source.refused) for labels, source in each],
-    )
-    gauge(
-        "signals_open",
-        "Signals to check or confirmed, by gravity.",
-        *[({"gravite": name}, count) for name, count in (state.signals or {}).items()],
-    )
-    gauge(
-        "data_bytes",
-        "Size of what lies in the data folder.",
-        *[({"store": name}, size) for name, size in state.bytes_of.items()],
-    )
-    gauge("disk_free_bytes", "Room left beside the data.", ({}, state.free))
-    return "\n".join(lines) + "\n"
+        gauge("last_run_failed", "1 if the last run failed.", {"": last.status == "FAILURE"})
+        started = {"": _unix(last.started)}
+        gauge("last_run_start_timestamp_seconds", "Start of the last run.", started)
+        gauge("last_run_duration_seconds", "Length of the last run, once over.", {"": last.seconds})
+    if success:
+        ended_well = "Start of the last whole refresh that ended well."
+        gauge("last_success_timestamp_seconds", ended_well, {"": _unix(success.started)})
+    gauge("publication_timestamp_seconds", "Last publication.", {"": _unix(state.published)})
+
+    def each(name: str, told: str, value: Callable[[Source], float | None]) -> None:
+        gauge(name, told, {source.source: value(source) for source in state.sources}, "source")
+
+    each("source_visit_timestamp_seconds", "Last visit.", lambda source: _unix(source.taken))
+    each("source_max_age_seconds", "Late beyond.", lambda source: source.max_hours * 3600)
+    each("source_rows", "Rows received.", lambda source: source.rows)
+    each("source_rows_set_aside", "Rows in quarantine.", lambda source: source.set_aside)
+    each("source_files_refused", "Files refused.", lambda source: source.refused)
+    gauge("signals_open", "Signals to check or confirmed.", state.signals or {}, "gravite")
+    gauge("data_bytes", "Size of what lies in the data folder.", state.bytes_of, "store")
+    gauge("disk_free_bytes", "Room left beside the data.", {"": state.free})
+    return generate_latest(registry).decode()
 
 
 @contextmanager
@@ -184,10 +161,6 @@ def _signals(connection: duckdb.DuckDBPyConnection) -> dict[str, int] | None:
 
 def _unix(moment: datetime | None) -> float | None:
     return moment.timestamp() if moment else None
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
 def _sizes() -> dict[str, int]:
