@@ -361,7 +361,7 @@ def restore(copy: Path, replace: bool) -> int:
     aside = backup.restore(copy, replace)
     console.print(f"[green]Remis en place[/] dans {stores.data()}", soft_wrap=True)
     if aside:
-        console.print(f"Ce qui y était : {aside}, à supprimer après vérification.", soft_wrap=True)
+        console.print(f"Ce qui y était : {aside}, que la prochaine purge efface.", soft_wrap=True)
     console.print("Lancer maintenant `make build` : il refait le site et reprend le dépôt.")
     return 0
 

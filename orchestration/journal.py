@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dlt_pipelines import stores
+from dlt_pipelines.catalog import KEPT_DAYS
 
-DAYS_KEPT = 90
 TOLD = {
     "PIPELINE_START": "run_start",
     "PIPELINE_SUCCESS": "run_success",
@@ -45,7 +45,7 @@ class Journal(logging.Handler):
         folder.mkdir(parents=True, exist_ok=True)
         kind = TOLD[event.event_type_value]
         if kind == "run_start":
-            for old in sorted(folder.glob("evenements-*.jsonl"))[:-DAYS_KEPT]:
+            for old in sorted(folder.glob("evenements-*.jsonl"))[: -KEPT_DAYS["runs"]]:
                 old.unlink(missing_ok=True)
         line = {
             "at": now.isoformat(timespec="milliseconds"),
