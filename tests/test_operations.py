@@ -154,3 +154,32 @@ def test_lines_of_former_months_go(data: Path) -> None:
 
         dg.materialize([nothing], instance=instance)
     assert len(list(folder.glob("evenements-*"))) == 91
+
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_every_alarm_and_check_says_what_to_do() -> None:
+    rules = (ROOT / "deploy/prometheus/cyberimpact.rules.yml").read_text("utf-8")
+    alarms = re.findall(r"- alert: (\w+)", rules)
+    checks = re.findall(
+        r'f?"((?:\{name\}|published)_\w+)"', (ROOT / "orchestration/assets.py").read_text()
+    )
+    entries = re.findall(
+        r"^### `?([^`\n]+)", (ROOT / "docs/exploitation.md").read_text("utf-8"), re.M
+    )
+    named = {check.replace("{name}", "<source>") for check in checks}
+    assert len(alarms) > 5 and len(named) > 3
+    assert {*alarms, *named} <= set(entries)
+
+
+def test_alarms_watch_what_is_measured(published: Path) -> None:
+    rules = (ROOT / "deploy/prometheus/cyberimpact.rules.yml").read_text("utf-8")
+    with open_instance() as instance:
+        instance.add_run(dg.DagsterRun("refresh_all", status=dg.DagsterRunStatus.SUCCESS))
+        (run,) = instance.get_runs()
+        instance.report_engine_event("", job_name=run.job_name, run_id=run.run_id)
+        told = state.prometheus(state.read(instance))
+    known = set(re.findall(r"^# TYPE (\w+)", told, re.M))
+    watched = set(re.findall(r"\bcyberimpact_\w+", rules))
+    assert watched - known <= {"cyberimpact_last_success_timestamp_seconds"}
