@@ -9,7 +9,7 @@ export RUNTIME__DLTHUB_TELEMETRY = false
 export SEND_ANONYMOUS_USAGE_STATS = no
 
 .DEFAULT_GOAL := help
-.PHONY: help run build serve dagster sql status test lint test-fast install lock clean
+.PHONY: help run build serve dagster sql status test lint test-fast audit install lock clean
 
 help: ## cette aide
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ lint: install ## style, types, lois d'import, SQL
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 	@cd dbt_project && ../$(VENV)/bin/sqlfluff lint --disable-progress-bar models tests
+
+audit: install ## les vulnérabilités connues des paquets, si leurs données sont joignables
+	@$(PY) .ci/audit.py
 
 install: $(VENV)/.installed reports/node_modules/.installed
 

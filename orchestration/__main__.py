@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -11,12 +10,11 @@ import tempfile
 import time
 import traceback
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import duckdb
 from rich.box import SIMPLE_HEAD
 from rich.panel import Panel
 from rich.table import Table
@@ -27,10 +25,12 @@ from dlt_pipelines.catalog import CATALOG
 if TYPE_CHECKING:
     from orchestration.alerts.messages import Message
     from orchestration.alerts.subscriptions import Channel, Subscription
+    from orchestration.state import Source
 
 # Dagster takes two seconds to import, dbt's assets four more: only where they are needed.
 
 LOGS_KEPT = 30
+COUNTED = ("set_aside", "refused")
 STEP_OF = {
     "build": "Préparation",
     "run": "Préparation",
@@ -43,6 +43,9 @@ STEP_OF = {
     "erase": "Effacement",
     "encrypt": "Chiffrement",
     "rotate-key": "Changement de clé",
+    "metrics": "Lecture de l'état",
+    "sauvegarde": "Sauvegarde",
+    "restauration": "Restauration",
 }
 
 
@@ -78,6 +81,16 @@ def main() -> int:
     rotated.add_argument(
         "--perdue", action="store_true", help="la clé d'avant est perdue : garder les pseudonymes"
     )
+    measured = commands.add_parser("metrics", help="l'état, au format de Prometheus")
+    measured.add_argument("--vers", type=Path, metavar="fichier", help="l'écrire dans ce fichier")
+    saved = commands.add_parser("sauvegarde", help="copier les entrepôts et la mémoire de Dagster")
+    saved.add_argument("folder", metavar="dossier", type=Path, help="où garder les sauvegardes")
+    saved.add_argument("--garder", type=int, metavar="N", help="supprimer les autres que N")
+    restored = commands.add_parser("restauration", help="remettre une sauvegarde en place")
+    restored.add_argument("copy", metavar="sauvegarde", type=Path, help="le dossier à remettre")
+    restored.add_argument(
+        "--remplacer", action="store_true", help="mettre de côté les données en place"
+    )
     arguments = parser.parse_args()
     if arguments.command == "erase" and not (
         bool(arguments.pseudonyme) ^ bool(arguments.reference)
@@ -106,6 +119,12 @@ def main() -> int:
                 return encrypt()
             case "rotate-key":
                 return rotate_key(arguments.perdue)
+            case "metrics":
+                return metrics(arguments.vers)
+            case "sauvegarde":
+                return save(arguments.folder, arguments.garder)
+            case "restauration":
+                return restore(arguments.copy, arguments.remplacer)
             case _:
                 return status()
     except KeyboardInterrupt:
@@ -354,56 +373,92 @@ def sql_prompt(query: str | None) -> int:
     os.execv(duckdb_cli, [*command, *(["-c", query] if query else [])])  # noqa: S606
 
 
+def save(folder: Path, keep: int | None) -> int:
+    from orchestration import backup
+    from orchestration.state import bytes_in
+    from orchestration.terminal import console
+
+    copy = backup.save(folder, keep)
+    console.print(f"[green]Sauvegardé[/] dans {copy} ({_size(bytes_in(copy))})", soft_wrap=True)
+    return 0
+
+
+def restore(copy: Path, replace: bool) -> int:
+    from orchestration import backup
+    from orchestration.terminal import console
+
+    aside = backup.restore(copy, replace)
+    console.print(f"[green]Remis en place[/] dans {stores.data()}", soft_wrap=True)
+    if aside:
+        console.print(f"Ce qui y était : {aside}, que la prochaine purge efface.", soft_wrap=True)
+    console.print("Lancer maintenant `make build` : il refait le site et reprend le dépôt.")
+    return 0
+
+
 def status() -> int:
-    from orchestration import alerts
+    from orchestration import alerts, state
     from orchestration.runs import open_instance
     from orchestration.terminal import console
 
     with open_instance() as instance:
-        for record in instance.get_run_records(limit=1):
-            run, started = record.dagster_run, record.start_time
-            when = _told(datetime.fromtimestamp(started, UTC)) if started else "en attente"
-            lasted = f", {record.end_time - started:.0f} s" if record.end_time and started else ""
-            console.print(
-                f"[bold]Dernier run[/]          {run.job_name} · {run.status.value} · "
-                f"{when}{lasted}"
-            )
-    if not stores.published().exists():
+        now = state.read(instance)
+    for label, run in (("Dernier run", now.last_run), ("Dernier run entier", now.last_success)):
+        if run:
+            when = _told(run.started) if run.started else "en attente"
+            lasted = f", {run.seconds:.0f} s" if run.seconds else ""
+            console.print(f"[bold]{label:<21}[/] {run.job} · {run.status} · {when}{lasted}")
+    if now.published is None:
         console.print("Aucune publication. Remède : lancer `make build`.")
         return 1
-    modified = datetime.fromtimestamp(stores.published().stat().st_mtime, UTC)
-    console.print(f"[bold]Dernière publication[/] {_told(modified)}")
-    console.print(_sources_table())
+    console.print(f"[bold]{'Dernière publication':<21}[/] {_told(now.published)}")
+    console.print(_sources_table(now.sources))
+    late = [source.label for source in now.sources if source.is_late]
+    told = f"[red]{', '.join(late)}[/]" if late else "[green]aucune[/]"
+    console.print(f"[bold]Sources en retard[/] {told}")
+    aside, refused = (sum(getattr(each, name) for each in now.sources) for name in COUNTED)
+    console.print(f"[bold]Quarantaine[/] {aside} lignes · {refused} fichiers refusés")
+    if now.signals is not None:
+        signals = ", ".join(f"{count} {name}" for name, count in now.signals.items())
+        console.print(f"[bold]Signaux ouverts[/] {signals or 'aucun'}")
     console.print(f"[bold]Alertes[/] {alerts.summary()}")
-    used = {path.name: _bytes(path) for path in sorted(stores.data().iterdir())}
-    sizes = ", ".join(f"{name} {_size(size)}" for name, size in used.items() if size > 1e5)
-    free = shutil.disk_usage(stores.data()).free
-    console.print(f"[bold]Disque[/] {sizes} · libre {_size(free)}")
+    sizes = ", ".join(f"{name} {_size(size)}" for name, size in now.bytes_of.items() if size > 1e5)
+    console.print(f"[bold]Disque[/] {sizes} · libre {_size(now.free)}")
     return 0
 
 
-def _sources_table() -> Table:
+def metrics(target: Path | None) -> int:
+    """Print the state for Prometheus, or write it to `target` in one step for its readers."""
+    from orchestration import state
+    from orchestration.runs import open_instance
+
+    with open_instance() as instance:
+        told = state.prometheus(state.read(instance))
+    if target is None:
+        print(told, end="")
+        return 0
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = target.with_name(f".{target.name}.{os.getpid()}")
+    fresh.write_text(told, "utf-8")
+    fresh.chmod(0o644)
+    os.replace(fresh, target)
+    return 0
+
+
+def _sources_table(sources: Iterable["Source"]) -> Table:
     names = ("Source", "Origine", "Lignes", "Jusqu'au", "Prise", "Écartées", "Refusés")
     table = Table(*names, box=SIMPLE_HEAD, pad_edge=False)
-    with duckdb.connect(str(stores.published()), read_only=True) as connection:
-        rows = connection.execute(
-            "select source_label, origine, lignes_count, derniere_donnee_le,"
-            " epoch(now() - derniere_prise_at::timestamp at time zone 'UTC') / 3600,"
-            " fraicheur_max_heures, lignes_ecartees_count, fichiers_refuses_count"
-            " from marts.ref_sources order by source_label"
-        ).fetchall()
+    table.columns[0].no_wrap, table.columns[0].overflow = True, "ellipsis"
     origins = {"reel": "réelle", "bac_a_sable": "inventée", None: "–"}
-    for label, origin, count, until, hours, max_hours, quarantined, refused in rows:
-        late = hours is None or hours > max_hours
+    for source in sources:
+        hours = source.hours
         age = "jamais" if hours is None else f"{hours:.0f} h" if hours < 48 else f"{hours // 24} j"
         table.add_row(
-            label,
-            origins[origin],
-            f"{count or 0:,}".replace(",", "\N{NARROW NO-BREAK SPACE}"),
-            f"{until:%d/%m/%Y}" if until else "–",
-            f"[red]{age}, trop vieux[/]" if late else f"[green]{age}[/]",
-            f"[yellow]{quarantined}[/]" if quarantined else "0",
-            f"[yellow]{refused}[/]" if refused else "0",
+            source.label,
+            origins[source.origin],
+            f"{source.rows:,}".replace(",", "\N{NARROW NO-BREAK SPACE}"),
+            f"{source.until:%d/%m/%Y}" if source.until else "–",
+            f"[red]{age}, trop vieux[/]" if source.is_late else f"[green]{age}[/]",
+            *(f"[yellow]{n}[/]" if n else "0" for n in (source.set_aside, source.refused)),
         )
     return table
 
@@ -422,11 +477,6 @@ def _told(moment: datetime) -> str:
 
 def _size(count: float) -> str:
     return f"{count / 1e9:.1f} Go" if count >= 1e9 else f"{count / 1e6:.1f} Mo"
-
-
-def _bytes(path: Path) -> int:
-    files: Iterable[Path] = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files if file.is_file() and not file.is_symlink())
 
 
 if __name__ == "__main__":

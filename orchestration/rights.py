@@ -19,6 +19,7 @@ import duckdb
 from dlt_pipelines import forgotten, rights, stores
 from dlt_pipelines.catalog import KEPT_DAYS
 from orchestration import marks
+from orchestration.backup import ASIDE
 
 # A reader or a build may hold what is younger than that.
 AT_REST = timedelta(hours=1)
@@ -164,7 +165,7 @@ def _is_log(path: Path) -> bool:
 
 
 def _left_behind() -> Iterator[Path]:
-    """Yield the publications, sites and workshops that nothing points to any more."""
+    """Yield what nothing points to any more: publications, sites, what a restoration replaced."""
     current = {
         link.resolve() for link in (stores.published_parquet(), stores.site()) if link.exists()
     }
@@ -173,6 +174,7 @@ def _left_behind() -> Iterator[Path]:
         *parquet.parent.glob(f".{parquet.name}-*"),
         *parquet.parent.glob(".staged"),
         *stores.data().glob(f"{stores.site().name}-*"),
+        *stores.data().glob(f"{ASIDE}*"),
     ]
     yield from (path for path in found if path.resolve() not in current)
     work = stores.data() / "reports"

