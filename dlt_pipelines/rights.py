@@ -360,7 +360,8 @@ def _doors(ledger: duckdb.DuckDBPyConnection, source: Source) -> Iterator[Door]:
     landed = ledger.execute(
         "select table_name from duckdb_tables() where schema_name = ?", [f"raw_{source.name}"]
     ).fetchall()
-    for table, door in landings.doors_of(source, REAL, landed=False).items():
+    doors = landings.doors_of(source, REAL, landed=False) if landed else {}
+    for table, door in doors.items():
         if (table,) in landed:
             yield door
         door.close()

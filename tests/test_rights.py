@@ -1,5 +1,6 @@
 """Retention, erasure and the record of processing (all persons are invented)."""
 
+import gzip
 import json
 import os
 import shutil
@@ -16,7 +17,8 @@ from conftest import ROOT
 from dlt_pipelines import landings, polite, privacy, registre, rights, sandbox, stores, traitements
 from dlt_pipelines.catalog import CATALOG, NOBODY, Retention, Source
 from dlt_pipelines.sandbox import World
-from orchestration import site
+from orchestration import publication, site
+from orchestration import rights as whole
 
 TODAY = date(2026, 3, 15)
 WORLD = World(date(2026, 2, 1), TODAY)
@@ -33,12 +35,24 @@ def raw(sql: str, *bound: Any) -> list[tuple]:
         return connection.execute(sql, list(bound)).fetchall()
 
 
-@pytest.fixture
-def landed(data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Posts of six weeks, landed from the sandbox."""
+    folder = tmp_path_factory.mktemp("once")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CYBERIMPACT_DATA", str(folder))
+        patch.setenv("CYBERIMPACT_PSEUDONYM_KEY", "une clé")
+        patch.setattr(sandbox, "world", lambda: WORLD)
+        landings.land("mastodon")
+    return folder
+
+
+@pytest.fixture
+def landed(once: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, to be changed."""
     monkeypatch.setattr(sandbox, "world", lambda: WORLD)
     monkeypatch.setenv("CYBERIMPACT_PSEUDONYM_KEY", "une clé")
-    landings.land("mastodon")
+    shutil.copytree(once, data, dirs_exist_ok=True)
     return data
 
 
@@ -238,6 +252,67 @@ def test_a_row_of_a_file_is_erased_by_its_reference(data: Path) -> None:
     shutil.copy(ROOT / "tests/frozen/pre_plainte.csv", folder / "b.csv")
     landings.land("pre_plainte", retake=True)
     assert raw("select count(*) from raw_pre_plainte.declarations") == [(total - 1,)]
+
+
+CANARY = "Le canari du phare chante à marée basse, et personne d'autre."
+
+
+def made_again() -> None:
+    """Make the warehouse and the publication from the raw store, as a refresh does."""
+    with stores.connect(stores.warehouse()) as connection:
+        stores.attach(connection, stores.raw(), "raw", read_only=True)
+        connection.execute("create schema marts")
+        connection.execute(
+            "create table marts.fct_essai as select uri, text, [text] as textes"
+            " from raw.raw_mastodon.statuses"
+        )
+    publication.publish(stores.warehouse(), stores.published(), stores.published_parquet())
+
+
+def test_an_erasure_is_proven_in_every_file(landed: Path) -> None:
+    ((pseudonym, count),) = raw(
+        "select uri, count(*) from raw_mastodon.statuses group by 1 order by 2, 1 limit 1"
+    )
+    with registre.ledger() as ledger:
+        ledger.execute(
+            "update raw_mastodon.statuses set text = ? where uri = ?", [CANARY, pseudonym]
+        )
+    made_again()
+    stores.warehouse().unlink()
+    made_again()  # the previous publication stays for who reads it
+    total = len(raw("from raw_mastodon.statuses"))
+    for path, content in {
+        "logs/build-1.log": f"erreur près de {CANARY}".encode(),
+        "site-1/page.json.gz": gzip.compress(json.dumps({"texte": CANARY}).encode()),
+        "sandbox/invention.csv": CANARY.encode(),
+    }.items():
+        (landed / path).parent.mkdir(exist_ok=True)
+        (landed / path).write_bytes(content)
+    wanted = whole.pattern(rights.Erased(names={pseudonym}, texts={CANARY}))
+    held = {str(path.relative_to(landed)) for path in whole.traces(wanted)}
+    assert {"raw.duckdb", "warehouse.duckdb", "published/cyberimpact.duckdb"} <= held
+    assert {"logs/build-1.log", "site-1/page.json.gz"} <= held
+    assert len([name for name in held if name.endswith(".parquet")]) == 2
+    assert len(held) == 7
+    (landed / "copie.txt").write_text(CANARY)
+    with pytest.raises(whole.ErasureError, match=r"copie\.txt"):
+        whole.erase(made_again, pseudonym=pseudonym)
+    (landed / "copie.txt").unlink()
+    assert whole.traces(wanted) == []
+    with duckdb.connect(stores.published(), read_only=True) as connection:
+        rows = connection.execute("select count(*) from marts.fct_essai").fetchall()
+    assert rows == [(total - count,)]
+
+
+def test_the_report_of_an_erasure_names_nobody(landed: Path) -> None:
+    ((pseudonym,),) = raw("select max(uri) from raw_mastodon.statuses")
+    erased = whole.erase(made_again, source="mastodon", reference=pseudonym)
+    report = whole.told(erased, 7)
+    assert "mastodon.statuses" in report
+    assert "aucune trace" in report
+    for said in (report, (landed / "effacements.jsonl").read_text()):
+        assert pseudonym not in said
+        assert not any(text in said for text in erased.texts)
 
 
 # ---- keys -----------------------------------------------------------------------------------
