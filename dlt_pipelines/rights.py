@@ -364,7 +364,6 @@ def _doors(ledger: duckdb.DuckDBPyConnection, source: Source) -> Iterator[Door]:
     for table, door in doors.items():
         if (table,) in landed:
             yield door
-        door.close()
 
 
 def compact() -> None:

@@ -185,7 +185,9 @@ def secure() -> None:
 def share(*folders: Path) -> None:
     """Let the readers that `CYBERIMPACT_READERS` names read what is published: groupe or tous."""
     for folder in folders:
-        _open_folder(folder.parent)
+        for above in folder.parents:
+            if data() in above.parents:
+                _open_folder(above)
         for path in (folder, *folder.rglob("*")):
             if not path.is_symlink():
                 path.chmod(path.stat().st_mode | _bits() & (0o055 if path.is_dir() else 0o044))

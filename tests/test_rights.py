@@ -405,7 +405,7 @@ def test_what_is_written_is_for_its_owner_and_what_is_published_for_readers(
     mask = os.umask(0o022)
     try:
         stores.secure()
-        folder = data / "published" / "parquet"
+        folder = data / "published" / ".staged"
         folder.mkdir(parents=True)
         file = folder / "fct_avis.parquet"
         file.touch()
