@@ -184,7 +184,7 @@ def secure() -> None:
 
 def share(*folders: Path) -> None:
     """Let the readers that `CYBERIMPACT_READERS` names read what is published: groupe or tous."""
-    for folder in folders:
+    for folder in folders if _bits() else ():
         for above in folder.parents:
             if data() in above.parents:
                 _open_folder(above)

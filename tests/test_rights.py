@@ -215,7 +215,7 @@ def test_a_pseudonym_is_erased_and_kept_out(landed: Path) -> None:
     rights.compact()
     assert raw("select count(*) from raw_mastodon.statuses") == [(total - count,)]
     with pytest.raises(LookupError, match="aucune ligne"):
-        rights.erase(pseudonym=pseudonym)
+        rights.erase(pseudonym="0" * 32)
 
 
 def test_a_reference_is_erased_from_a_store_made_anew_too(landed: Path, monkeypatch) -> None:
@@ -299,6 +299,8 @@ def test_an_erasure_is_proven_in_every_file(landed: Path) -> None:
         whole.erase(made_again, pseudonym=pseudonym)
     (landed / "copie.txt").unlink()
     assert whole.traces(wanted) == []
+    again = whole.erase(made_again, pseudonym=pseudonym)
+    assert (again.names, sum(again.rows.values())) == ({pseudonym}, 0)
     with duckdb.connect(stores.published(), read_only=True) as connection:
         rows = connection.execute("select count(*) from marts.fct_essai").fetchall()
     assert rows == [(total - count,)]
