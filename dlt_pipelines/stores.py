@@ -149,8 +149,8 @@ def _loading() -> str:
     found = [path for folder in folders or () if (path := Path(folder) / name).exists()]
     if not found:
         raise StoreKeyError(
-            "écrire des données chiffrées demande l’extension httpfs de DuckDB\nRemède : "
-            f"pip install duckdb-extension-httpfs=={duckdb.__version__}"
+            "écrire des données chiffrées demande le paquet duckdb-extension-httpfs, en version "
+            f"{duckdb.__version__} comme DuckDB\nRemède : lancer `make install`"
         )
     return f"load '{_quoted(found[0])}'"
 

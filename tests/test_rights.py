@@ -6,7 +6,6 @@ import os
 import shutil
 import traceback
 from datetime import UTC, date, datetime, time, timedelta
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -345,12 +344,8 @@ def test_a_rotation_renames_everybody_and_doubles_nobody(data: Path, monkeypatch
 # ---- encryption and modes -------------------------------------------------------------------
 
 KEY = "une clé d'entrepôt"
-encrypted = pytest.mark.skipif(
-    find_spec("duckdb_extension_httpfs") is None, reason="the cipher of DuckDB is not installed"
-)
 
 
-@encrypted
 def test_the_raw_store_is_unreadable_without_its_key(data: Path, monkeypatch) -> None:
     folder = data / "depot/pre_plainte"
     folder.mkdir(parents=True)
@@ -381,7 +376,6 @@ def raw_reference() -> str:
         return connection.execute(query).fetchall()[0][0]
 
 
-@encrypted
 def test_a_plain_store_is_encrypted_by_asking(data: Path, monkeypatch) -> None:
     with registre.ledger():
         pass
@@ -396,7 +390,7 @@ def test_a_plain_store_is_encrypted_by_asking(data: Path, monkeypatch) -> None:
 def test_a_key_asks_for_the_cipher(data: Path, monkeypatch) -> None:
     monkeypatch.setenv("CYBERIMPACT_STORE_KEY", KEY)
     monkeypatch.setattr(stores, "find_spec", lambda name: None)
-    with pytest.raises(landings.LandingError, match="pip install duckdb-extension-httpfs") as told:
+    with pytest.raises(landings.LandingError, match="make install") as told:
         landings.land("pre_plainte")
     assert KEY not in str(told.value)
 
