@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import shutil
 import traceback
 from datetime import UTC, date, datetime, time, timedelta
@@ -374,6 +375,14 @@ def raw_reference() -> str:
     with stores.connect(stores.raw(), read_only=True) as connection:
         query = "select min(stats_id) from raw_pre_plainte.declarations"
         return connection.execute(query).fetchall()[0][0]
+
+
+def test_the_stores_are_opened_with_their_key_everywhere() -> None:
+    for room in ("dlt_pipelines", "orchestration"):
+        for module in (ROOT / room).rglob("*.py"):
+            opened = re.findall(r"(?:duckdb[.]connect[(].*|attach '[{].*)", module.read_text())
+            for line in opened if module.name != "stores.py" else ():
+                assert not re.search(r"\b(?:raw|warehouse)\b", line), (module.name, line)
 
 
 def test_a_plain_store_is_encrypted_by_asking(data: Path, monkeypatch) -> None:
