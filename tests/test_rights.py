@@ -1,5 +1,6 @@
 """Retention, erasure and the record of processing (all persons are invented)."""
 
+import csv
 import gzip
 import json
 import os
@@ -450,3 +451,40 @@ def test_node_is_given_no_secret(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("CYBERIMPACT_STORE_KEY", "cle-canari-34")
     site._run("essai", ["env"], tmp_path, lambda line: None)
     assert "canari" not in (tmp_path / "build.log").read_text()
+
+
+WRITTEN = {"bigint": "1", "double": "1", "date": "2026-03-01", "timestamp": "2026-03-01T10:00:00Z"}
+
+
+def test_a_canary_in_every_column_of_every_file_is_written_nowhere(data: Path) -> None:
+    """What is kept as it is bears no canary: its key would be one, which the door refuses."""
+    canary = "je m'appelle Camille Canariov, camille.canariov@exemple.fr, 06 39 98 12 34"
+    admitted = {}
+    for source in CATALOG.values():
+        if source.reads != "csv" or source.folder:
+            continue
+        door = next(iter(landings.doors_of(source, landings.REAL, landed=False).values()))
+        row = {
+            (column.names[1:] or column.names)[0]: canary
+            if column.data_type == "text" and column.personal != privacy.KEEP
+            else "Neutre"
+            if "Neutre" in str(column.check)
+            else {"departement": "29", "mois": "2026-03", "annee": "2026"}.get(
+                column.format or "", WRITTEN.get(column.data_type, "a")
+            )
+            for column in door.columns
+            if column.name not in ("cree_at", "demarche")  # drawn from the rest of the export
+        } | {"colonne de trop": canary, canary: "1"}
+        folder = data / "depot" / source.name
+        folder.mkdir(parents=True)
+        with (folder / "Camille Canariov 06 39 98 12 34.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, row, delimiter=";")
+            writer.writeheader()
+            writer.writerow(row)
+            file.write(f"une ligne;{canary};brisée\n")
+        admitted[source.name] = landings.land(source.name).total("new")
+    for name in ("structures", "services_publics_plus", "jedonnemonavis", "ma_gendarmerie"):
+        assert admitted[name] == 1, name
+    found = whole.traces(r"(?i)canariov|06 ?39 ?98")
+    assert {path.parent.parent.name for path in found} == {"depot"}
+    assert len(found) == len(admitted)
