@@ -384,7 +384,9 @@ CATALOG: dict[str, Source] = {
             look_back=timedelta(days=1),
             persons=POSTERS,
             retention={
-                "tweets": Retention("created_at", 3 * YEAR, {"text": 30}, reference="id"),
+                "tweets": Retention(
+                    "created_at", 3 * YEAR, {"text": x.RETENTION.days}, reference="id"
+                ),
             },
         ),
         Source(

@@ -371,9 +371,16 @@ class Door:
         self.remember = remember
         self.seen: list[pa.Table] = []
         self.tally = Tally()
+        # Pages are read from here, and never from the disk.
+        self.files = MemoryFileSystem()
+        self.known = Known()
+
+    @cached_property
+    def memory(self) -> duckdb.DuckDBPyConnection:
+        """Open where pages are judged: only once one comes, since it takes 10 ms."""
         # No spilling: an unprotected page must never reach the disk. One thread to each clerk, and
         # no copy kept of what was read.
-        self.memory = duckdb.connect(
+        memory = duckdb.connect(
             config={
                 "temp_directory": "",
                 "python_enable_replacements": False,
@@ -381,11 +388,9 @@ class Door:
                 "threads": 1,
             }
         )
-        self.memory.execute("set timezone = 'UTC'")
-        # Pages are read from here, and never from the disk.
-        self.files = MemoryFileSystem()
-        self.memory.register_filesystem(self.files)
-        self.known = Known()
+        memory.execute("set timezone = 'UTC'")
+        memory.register_filesystem(self.files)
+        return memory
 
     def digest(self, instead: Mapping[str, str] | None = None) -> str:
         """Return the SQL of the hash of a protected row, some columns read as told `instead`."""

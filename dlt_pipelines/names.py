@@ -232,6 +232,8 @@ class _Text:
         """
         after = place
         for _ in range(3):
+            if after > place and after < len(self.words) and HELD in self.gap(after):
+                break  # what is already masked stands between: the name ended before it
             grown = self._surname_word(after, loose, again=after > place)
             if grown == after:
                 break

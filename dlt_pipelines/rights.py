@@ -201,6 +201,8 @@ def erase(pseudonym: str = "", source: str = "", reference: str = "") -> Erased:
         source: key of CATALOG.
         reference: as the source writes it, or its pseudonym.
 
+    What was erased already is told by its name alone, so that a proof that failed is run again.
+
     Raises:
         LookupError: no table bears such a thing; the message is French.
     """
@@ -223,7 +225,7 @@ def erase(pseudonym: str = "", source: str = "", reference: str = "") -> Erased:
             _drop(_files_of(one, taken), erased)
             folder = stores.data() / "dlt" / one.name
             _drop([folder] if folder.exists() else [], erased)
-    if not erased:
+    if not erased.names:
         raise LookupError(
             "aucune ligne ne porte ce pseudonyme ou cette référence\nRemède : donner le pseudonyme "
             "tel que les tables le montrent, la référence telle que sa source l’écrit"
@@ -245,20 +247,24 @@ def _erase_rows(
     bound = {"values": values}
     found = ledger.execute(f"select * from {table} where {theirs}", bound).to_arrow_table()  # noqa: S608
     erased.rows[source.name, door.table, ""] = found.num_rows
+    keys = privacy.pseudonym_keys()
+    listed = forgotten.opposed(source, door.table).opposed.get(column.name, frozenset())
+    held = {value for value in values for k in keys if privacy.opposition(value, k) in listed}
+    is_pseudonym = column.personal == privacy.PSEUDONYMISE
+    held.update(found[column.name].cast(pa.string()).to_pylist())
+    erased.names.update(held if is_pseudonym else (f"{source.name}:{value}" for value in held))
     if not found.num_rows:
         return
-    key = privacy.pseudonym_keys()[-1]
-    held = sorted(set(found[column.name].cast(pa.string()).to_pylist()))
     forgotten.oppose(
         {
             "le": datetime.now(UTC).isoformat(timespec="seconds"),
             "source": source.name,
             "table": door.table,
             "colonne": column.name,
-            "empreinte": privacy.opposition(value, key),
+            "empreinte": privacy.opposition(value, keys[-1]),
             "lignes": found.num_rows,
         }
-        for value in held
+        for value in sorted(held)
     )
     ledger.register("found", found)
     ledger.execute(
@@ -273,8 +279,6 @@ def _erase_rows(
         [f"raw_{source.name}_staging"],
     ).fetchall():
         ledger.execute(f"delete from raw_{source.name}_staging.{staged}")  # noqa: S608
-    is_pseudonym = column.personal == privacy.PSEUDONYMISE
-    erased.names.update(held if is_pseudonym else (f"{source.name}:{value}" for value in held))
     for text in (one.name for one in door.kept if one.personal == privacy.REDACT):
         for said in set(found[text].to_pylist()):
             if said and len(said) >= LONG_ENOUGH and not _said_by_others(ledger, table, text, said):
@@ -360,10 +364,10 @@ def _doors(ledger: duckdb.DuckDBPyConnection, source: Source) -> Iterator[Door]:
     landed = ledger.execute(
         "select table_name from duckdb_tables() where schema_name = ?", [f"raw_{source.name}"]
     ).fetchall()
-    for table, door in landings.doors_of(source, REAL, landed=False).items():
+    doors = landings.doors_of(source, REAL, landed=False) if landed else {}
+    for table, door in doors.items():
         if (table,) in landed:
             yield door
-        door.close()
 
 
 def compact() -> None:

@@ -149,8 +149,8 @@ def _loading() -> str:
     found = [path for folder in folders or () if (path := Path(folder) / name).exists()]
     if not found:
         raise StoreKeyError(
-            "écrire des données chiffrées demande l’extension httpfs de DuckDB\nRemède : "
-            f"pip install duckdb-extension-httpfs=={duckdb.__version__}"
+            "écrire des données chiffrées demande le paquet duckdb-extension-httpfs, en version "
+            f"{duckdb.__version__} comme DuckDB\nRemède : lancer `make install`"
         )
     return f"load '{_quoted(found[0])}'"
 
@@ -184,8 +184,10 @@ def secure() -> None:
 
 def share(*folders: Path) -> None:
     """Let the readers that `CYBERIMPACT_READERS` names read what is published: groupe or tous."""
-    for folder in folders:
-        _open_folder(folder.parent)
+    for folder in folders if _bits() else ():
+        for above in folder.parents:
+            if data() in above.parents:
+                _open_folder(above)
         for path in (folder, *folder.rglob("*")):
             if not path.is_symlink():
                 path.chmod(path.stat().st_mode | _bits() & (0o055 if path.is_dir() else 0o044))

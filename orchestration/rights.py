@@ -16,7 +16,7 @@ from pathlib import Path
 import dagster as dg
 import duckdb
 
-from dlt_pipelines import forgotten, rights, stores
+from dlt_pipelines import forgotten, registre, rights, stores
 from dlt_pipelines.catalog import KEPT_DAYS
 from orchestration import marks
 from orchestration.backup import ASIDE
@@ -38,8 +38,7 @@ def purge(instance: dg.DagsterInstance) -> rights.Gone:
     """
     gone = rights.purge()
     if any(gone.rows.values()):
-        marks.forget("warehouse")
-        stores.warehouse().unlink(missing_ok=True)
+        _unmake("warehouse")
     gone.files += sweep(AT_REST)
     gone.files += _drop(_old_logs())
     past = datetime.now(UTC) - timedelta(days=KEPT_DAYS["runs"])
@@ -68,9 +67,7 @@ def erase(
         ErasureError: something of it is still there.
     """
     erased = rights.erase(pseudonym, source, reference)
-    for step in ("warehouse", "publication", "site"):
-        marks.forget(step)
-    stores.warehouse().unlink(missing_ok=True)
+    _unmake("warehouse", "publication", "site")
     rebuild()
     erased.files += sweep()
     # A log that quotes a row is worth less than the right to be forgotten.
@@ -105,6 +102,14 @@ def told(erased: rights.Erased, files_count: int) -> str:
             "ne reviendront pas. Joindre ce fichier aux sauvegardes ; détruire celles d’avant.",
         )
     )
+
+
+def _unmake(*steps: str) -> None:
+    """Have `steps` done again by whoever comes next, and delete the warehouse."""
+    with registre.WRITER:  # not while dbt builds it
+        for step in steps:
+            marks.forget(step)
+        stores.warehouse().unlink(missing_ok=True)
 
 
 def pattern(erased: rights.Erased) -> str:

@@ -140,10 +140,16 @@ def test_a_faulty_subscription_or_a_dead_channel_warns_and_fails_no_run(
 
 
 def test_jobs_and_schedule(definitions: ModuleType) -> None:
-    for name in ("refresh_all", "land_all", "build_site", "send_alerts"):
+    for name in ("refresh_all", "land_all", "rebuild", "build_site", "purge", "send_alerts"):
         assert definitions.defs.resolve_job_def(name).executor_def.name == "in_process"
     schedule = definitions.defs.resolve_schedule_def("daily_refresh_all")
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("30 5 * * *", "Europe/Paris")
+    # What is purged is made again by the refresh that follows, and by no refresh asked by hand.
+    schedule = definitions.defs.resolve_schedule_def("daily_purge")
+    assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 5 * * *", "Europe/Paris")
+    steps = definitions.defs.resolve_job_def("refresh_all").graph.node_dict
+    assert "registre__purges" not in steps
+    assert "publication" in steps
 
 
 def test_a_source_grows_stale_after_its_own_delay(graph: Any) -> None:

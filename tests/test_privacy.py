@@ -101,6 +101,7 @@ def test_what_identifies_nobody_stays_readable(text: str) -> None:
         ("DUPONT Nathalie a signé", "[nom] a signé"),
         ("MERCI A MME DURAND POUR SON AIDE", "MERCI A MME [nom] POUR SON AIDE"),
         ("mon voisin Ousmane crie", "mon voisin [nom] crie"),
+        ("Paul Canariov 06 39 98 12 34 Xiomarov", "[nom] [telephone] Xiomarov"),
     ],
 )
 def test_names_are_told_from_their_context(text: str, masked: str) -> None:
