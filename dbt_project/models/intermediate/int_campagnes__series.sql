@@ -34,11 +34,12 @@ contacts_quotidiens as (
 
 volumes as (
     select * from {{ ref('int_volumes_sociaux__unioned') }}
+    where jour < {{ aujourd_hui() }}
 ),
 
 pages as (
     select * from {{ ref('int_audience__unioned') }}
-    where page is not null
+    where page is not null and jour < {{ aujourd_hui() }}
 ),
 
 quotidiens as (
