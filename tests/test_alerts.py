@@ -517,6 +517,9 @@ def test_a_channel_that_is_down_gets_it_once_it_is_up(world: World, mail: Mail) 
     assert alerts.send(moment).told == 2
     assert len(mail.messages) == 1
     assert "messages envoyés : 1 ; événements en attente : 0" in alerts.summary(moment)
+    world.subscribe('nom = "Fausse"')
+    assert "abonnements : 1" in alerts.summary(moment)
+    assert "fautes dans le fichier : 1" in alerts.summary(moment)
 
 
 def test_a_channel_down_for_days_is_given_up_on_and_the_others_are_served(
