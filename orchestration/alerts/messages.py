@@ -263,7 +263,7 @@ def _number(value: float) -> str:
 def _moment(moment: datetime, grain: str = "heure") -> str:
     """Return a date in words, with the hour in Paris unless the series is one of whole days."""
     local = moment.astimezone(PARIS)
-    day = f"{local.day} {MONTHS[local.month - 1]} {local.year}"
+    day = f"{'1er' if local.day == 1 else local.day} {MONTHS[local.month - 1]} {local.year}"
     return day if grain == "jour" else f"{day} à {local:%H} h {local:%M}"
 
 
