@@ -517,6 +517,9 @@ def test_a_channel_that_is_down_gets_it_once_it_is_up(world: World, mail: Mail) 
     assert alerts.send(moment).told == 2
     assert len(mail.messages) == 1
     assert "messages envoyés : 1 ; événements en attente : 0" in alerts.summary(moment)
+    world.subscribe('nom = "Fausse"')
+    assert "abonnements : 1" in alerts.summary(moment)
+    assert "fautes dans le fichier : 1" in alerts.summary(moment)
 
 
 def test_a_channel_down_for_days_is_given_up_on_and_the_others_are_served(
@@ -556,7 +559,7 @@ def test_a_signal_that_cannot_be_told_does_not_silence_the_rest(world: World, ma
     world.signal("s2")
     outcome = alerts.send(NOON)
     assert outcome.sent == 1
-    assert outcome.failed == ["Permanence (mailto) : KeyError : 'inconnu'"]
+    assert outcome.failed == ["Permanence (mailto) : ValueError : 'inconnu' is not in list"]
 
 
 def test_mattermost_matrix_and_webhook_receive_it(
@@ -657,6 +660,22 @@ def test_the_message_reads_so(world: World, mail: Mail, monkeypatch: pytest.Monk
     text = mail.messages[0].get_body(("plain",)).get_content().strip().replace("\r\n", "\n")
     assert text == GOLDEN.format(reference=reference(text))
     assert mail.messages[0]["Subject"].startswith("[CyberImpact] Signal ouvert, gravité élevée : ")
+
+
+def test_what_happens_at_once_is_told_in_order_and_days_are_those_of_paris(
+    world: World, mail: Mail
+) -> None:
+    world.subscribe('nom = "Permanence"', MAILBOX)
+    midnight = datetime(2026, 11, 29, 23, tzinfo=UTC)
+    world.signal("s1", grain="jour", ouvert_at=datetime(2026, 11, 29, 23))
+    world.event("s1", "confirme", midnight, phrase="Les avis montent aussi.")
+    world.event("s1", "aggrave", midnight, phrase="La gravité monte.")
+    world.event("s1", "ouvert", midnight, phrase="Le signal s'ouvre.")
+    alerts.send(NOON)
+    text = mail.messages[0].get_body(("plain",)).get_content().replace("\r\n", "\n")
+    assert "Ouvert, puis aggravé, puis confirmé." in text
+    assert "- 30 novembre 2026 : La gravité monte.\n" in text
+    assert "29 novembre" not in text
 
 
 # ---- the file ---------------------------------------------------------------------------------

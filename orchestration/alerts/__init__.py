@@ -380,12 +380,19 @@ def _pseudonym(name: str) -> str:
 
 
 def summary(now: datetime | None = None) -> str:
-    """Return one line on the alerts of the last seven days."""
-    if not subscriptions.path().exists():
-        return "aucun abonnement"
+    """Return one line on the subscriptions, and on the alerts of the last seven days."""
+    moment = now or datetime.now(UTC)
+    outcome = rehearse(lambda *_: None, moment)
+    if outcome.note:
+        return outcome.note
     with journal.opened(path(), is_copy=True) as log:
-        found = log.summary((now or datetime.now(UTC)) - timedelta(days=7))
-    said = f"en 7 jours, messages envoyés : {found.sent} ; événements en attente : {found.waiting}"
+        found = log.summary(moment - timedelta(days=7))
+    said = (
+        f"abonnements : {outcome.subscriptions} ; en 7 jours, messages envoyés : {found.sent} ; "
+        f"événements en attente : {found.waiting}"
+    )
     if found.reasons:
         said += f" ; [red]canaux en panne : {found.down}[/] ({', '.join(found.reasons)})"
+    if outcome.faults:
+        said += f" ; [red]fautes dans le fichier : {len(outcome.faults)}[/]"
     return said

@@ -85,7 +85,7 @@ def compose(
         site: address of the report site, with its final slash.
         may_be_twice: an earlier sending was cut short before its outcome was known.
     """
-    by_signal = groupby(sorted(news, key=lambda one: (one.signal_id, one.at)), _id)
+    by_signal = groupby(sorted(news, key=_in_order), _id)
     told = [list(events) for _, events in by_signal]
     told.sort(key=lambda events: (-max(event.severity for event in events), events[0].at))
     reference = reference_of(subscription.name, (one.key for one in news))
@@ -135,7 +135,9 @@ def _subject(told: Sequence[Sequence[News]], digest: str | None) -> str:
     if digest:
         subject = f"{digest} : {_tally(told)}, {grave}"
     elif len(told) == 1:
-        subject = f"Signal {_changes(told[0])}, {grave} : {_clean(told[0][0].signal['titre'])}"
+        subject = (
+            f"Signal {CHANGES[told[0][-1].kind][0]}, {grave} : {_clean(told[0][0].signal['titre'])}"
+        )
     else:
         subject = f"{len(told)} signaux : {_tally(told)}, {grave}"
     return f"[CyberImpact] {_cut(subject, SUBJECT)}"
@@ -260,11 +262,15 @@ def _number(value: float) -> str:
 
 def _moment(moment: datetime, grain: str = "heure") -> str:
     """Return a date in words, with the hour in Paris unless the series is one of whole days."""
-    if grain == "jour":
-        return f"{moment.day} {MONTHS[moment.month - 1]} {moment.year}"
     local = moment.astimezone(PARIS)
-    return f"{local.day} {MONTHS[local.month - 1]} {local.year} à {local:%H} h {local:%M}"
+    day = f"{'1er' if local.day == 1 else local.day} {MONTHS[local.month - 1]} {local.year}"
+    return day if grain == "jour" else f"{day} à {local:%H} h {local:%M}"
 
 
 def _id(one: News) -> str:
     return one.signal_id
+
+
+def _in_order(one: News) -> tuple[str, datetime, int]:
+    # A signal that opens grave, or confirmed, does it all at once.
+    return one.signal_id, one.at, list(CHANGES).index(one.kind)
