@@ -26,6 +26,7 @@ Methods = Mapping[str, Mapping[str, float]]
 ATTRIBUTES = ("famille", "source", "sujet", "departement_code", "is_personnes", "origine")
 COUNTRY = "FR"
 RISES = ("pic", "montee", "palier", "volume", "foyer")
+SUMMED = ("montee", "palier")
 
 MOMENT = pa.timestamp("us")
 DETECTIONS = pa.schema(
@@ -716,6 +717,7 @@ class _Follower:
         self.rules = knowledge.methods["signaux"]
         self.silence = timedelta(days=self.rules["silence_jours"])
         self.open: dict[str, list[Signal]] = defaultdict(list)
+        self.closed: dict[str, list[Signal]] = defaultdict(list)
         self.all: list[Signal] = []
         self.refs: set[str] = set()
         self.negative: list[tuple[datetime, set[str]]] = []
@@ -791,6 +793,7 @@ class _Follower:
         if not near:
             told = self.known.subjects.get(subject)
             rare = row["chance"] <= self.rules[f"ouverture_chance_{row['grain']}"]
+            rare &= not self._echoes(row, codes)
             if rare and (told is None or told.opens):
                 self._open(row, codes)
             return
@@ -808,6 +811,14 @@ class _Follower:
             signal.peak = row
         self._explain(signal, row["fin_at"])
         self._weigh(signal, row["fin_at"])
+
+    def _echoes(self, row: dict[str, Any], codes: set[str]) -> bool:
+        """Tell whether sums over many periods still hold those of a signal that is closed."""
+        since = row["fin_at"] - timedelta(days=self.rules["echo_jours"])
+        return row["forme"] in SUMMED and any(
+            signal.last >= since and self._near(codes, signal.places)
+            for signal in self.closed[row["sujet"]]
+        )
 
     def _near(self, codes: set[str], places: set[str]) -> bool:
         if not codes or not places or codes & places:
@@ -940,6 +951,7 @@ class _Follower:
                 days = round(self.silence / timedelta(days=1))
                 self._tell(signal, "clos", over, f"Plus aucune alerte depuis {days} jours.")
                 self.open[subject].remove(signal)
+                self.closed[subject].append(signal)
 
     def _tell(self, signal: Signal, event: str, at: datetime, said: str) -> None:
         told = {"gravite": signal.severity, "etat": signal.state}
@@ -981,10 +993,13 @@ class _Follower:
     def _sure(self, signal: Signal) -> str:
         peak = signal.peak
         chance = _chance(peak)
+        gap = "un tel écart"
+        if peak["forme"] in SUMMED:
+            gap += f" sur plusieurs {'heures' if peak['grain'] == 'heure' else 'jours'}"
         rare = (
-            f"un tel écart se verrait par hasard, sur toutes les séries, {_odds(chance)}"
+            f"{gap} se verrait par hasard, sur toutes les séries, {_odds(chance)}"
             if chance < 0.5
-            else "un tel écart n'est pas rare sur autant de séries"
+            else f"{gap} n'est pas rare sur autant de séries"
         )
         state = (
             "Une autre famille de sources, indépendante, monte aussi."
