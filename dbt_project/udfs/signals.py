@@ -480,8 +480,11 @@ def _clusters(
             spot = where[0]
             if len(spot.codes) > settings["etendue_max"]:
                 continue  # so wide is nowhere in particular
+            inside = [place[code] for code in spot.codes]
+            if seen[inside, day].sum() <= 2 * mean[inside, day].sum():
+                continue  # it is over: the days before still weigh
             main = max(spot.codes, key=lambda code: seen[place[code], window][-spot.hours :].sum())
-            law = phi[[place[code] for code in spot.codes]].max()
+            law = phi[inside].max()
             bounds = counts.interval(
                 np.array([spot.expected]), np.array([max(law, 1.0001) * spot.expected])
             )
@@ -686,6 +689,7 @@ class Signal:
     last: datetime
     events: list[dict[str, Any]] = field(default_factory=list)
     strongest: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    cluster: float | None = None  # chance of the surest cluster that placed it
     confirmed: datetime | None = None
     explanation: str | None = None
     closed: datetime | None = None
@@ -839,6 +843,7 @@ class _Follower:
             ref += "-bis"
         self.refs.add(ref)
         signal = Signal(row, ref, codes, row, row["fin_at"], families={row["famille"]})
+        signal.cluster = row["chance"] if row["forme"] == "foyer" else None
         signal.severity = self._severity(signal)
         self.open[row["sujet"]].append(signal)
         self.all.append(signal)
@@ -847,24 +852,25 @@ class _Follower:
         self._explain(signal, row["fin_at"])
 
     def _move(self, signal: Signal, row: dict[str, Any], codes: set[str]) -> None:
-        if not codes or codes <= signal.places:
-            return
-        if not signal.places:
+        """Place the signal where a cluster says, the surest so far, or where it has spread."""
+        before = set(signal.places)
+        if row["forme"] == "foyer":
+            if signal.cluster is None or row["chance"] < signal.cluster:
+                signal.cluster, signal.places = row["chance"], set(codes)
+        elif codes and not before:
             key = row["source"], row["sujet"], row["periode_at"]
             share = row["observe_count"] / max(self.totals.get(key, 0), 1)
-            moved = any(event["evenement"] == "deplace" for event in signal.events)
-            wide = moved or (row["forme"] != "foyer" and share < self.rules["part_locale"])
-            if wide:
-                return
-            signal.places = set(codes)
-            said = f"Le signal se situe : {self.known.place(codes)}."
-        else:
-            new = codes - signal.places
-            signal.places = signal.places | codes
-            said = f"Le signal s'étend : {self.known.place(new)}."
+            if share >= self.rules["part_locale"]:
+                signal.places = set(codes)
+        elif codes and signal.cluster is None:
+            signal.places = before | codes
             if len(signal.places) > self.rules["etendue_max"]:
                 signal.places = set()
-                said = "Le signal touche désormais le pays entier."
+        if signal.places == before:
+            return
+        said = f"Le signal se situe : {self.known.place(signal.places)}."
+        if before and signal.places > before:
+            said = f"Le signal s'étend : {self.known.place(signal.places - before)}."
         self._tell(signal, "deplace", row["fin_at"], said)
 
     def _corroborate(self, signal: Signal, row: dict[str, Any], codes: set[str]) -> None:
