@@ -991,6 +991,8 @@ class _Follower:
         if seen is None or mean is None or low is None or high is None:
             return f"{when}, plus de {what} que d'habitude ({self.known.place(signal.places)})."
         about = "environ " if peak["is_personnes"] else ""
+        if peak["forme"] == "foyer":
+            when += " et les jours d'avant"
         return (
             f"{when}, {about}{_said(seen)} {what} là où {about}{_said(mean)} sont {awaited} "
             f"(de {_said(low)} à {_said(high)}), {self.known.place(signal.places)}."
@@ -1058,9 +1060,27 @@ class _Follower:
             )
         return told
 
+    def _shown(self, signal: Signal) -> dict[str, Any]:
+        """Return the period that shows the signal best: where it is, if that is known."""
+        rows = [
+            row
+            for (nature, _), row in signal.strongest.items()
+            if nature != "source_independante"
+            and (bool(_codes(row) & signal.places) if signal.places else not _codes(row))
+        ]
+        return max(rows, key=self._height, default=signal.peak)
+
+    def _main(self, signal: Signal) -> str | None:
+        """Return the département of the signal that rises most."""
+        told = [row for row in signal.strongest.values() if row["departement_code"]]
+        told = [row for row in told if row["departement_code"] in signal.places]
+        best = max(told, key=self._height, default=None)
+        return best["departement_code"] if best else min(signal.places, default=None)
+
     def table(self) -> pa.Table:
         rows = []
         for signal in self.all:
+            signal.peak = self._shown(signal)
             first, peak = signal.first, signal.peak
             told = self.known.subjects.get(first["sujet"])
             seen, mean, low, high = _counted(peak)
@@ -1069,7 +1089,6 @@ class _Follower:
             if signal.closed and not explanation:
                 explanation = signal.events[-1]["phrase"]
             codes = sorted(signal.places)
-            main = peak["departement_code"] if peak["departement_code"] in codes else None
             rows.append(
                 {
                     "signal_id": signal.ref,
@@ -1081,7 +1100,7 @@ class _Follower:
                     "source": first["source"],
                     "sujet": first["sujet"],
                     "sujet_label": self.known.label(first["sujet"]),
-                    "departement_code": main or (codes[0] if codes else None),
+                    "departement_code": self._main(signal),
                     "departements_codes": ",".join(codes) or None,
                     "serie_id": peak["serie_id"],
                     "grain": peak["grain"],
