@@ -146,7 +146,7 @@ def descriptions(manifest: dict[str, Any]) -> dict[str, tuple[str, dict[str, str
 
 
 def marts_without_source(manifest: dict[str, Any]) -> set[str]:
-    """Return the marts that read at least one raw table without a row."""
+    """Return the marts that read at least one raw table without a row, or tell faults alone."""
     with stores.connect(stores.raw(), read_only=True) as connection:
         empty = {
             source["unique_id"]
@@ -163,7 +163,9 @@ def marts_without_source(manifest: dict[str, Any]) -> set[str]:
     return {
         node["name"]
         for unique_id, node in manifest["nodes"].items()
-        if node["resource_type"] == "model" and node["schema"] == "marts" and reads_empty(unique_id)
+        if node["resource_type"] == "model"
+        and node["schema"] == "marts"
+        and (node["config"]["meta"].get("peut_etre_vide") or reads_empty(unique_id))
     }
 
 

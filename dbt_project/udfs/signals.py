@@ -26,6 +26,7 @@ Methods = Mapping[str, Mapping[str, float]]
 ATTRIBUTES = ("famille", "source", "sujet", "departement_code", "is_personnes", "origine")
 COUNTRY = "FR"
 RISES = ("pic", "montee", "palier", "volume", "foyer")
+SUMMED = ("montee", "palier")
 
 MOMENT = pa.timestamp("us")
 DETECTIONS = pa.schema(
@@ -479,8 +480,11 @@ def _clusters(
             spot = where[0]
             if len(spot.codes) > settings["etendue_max"]:
                 continue  # so wide is nowhere in particular
+            inside = [place[code] for code in spot.codes]
+            if seen[inside, day].sum() <= 2 * mean[inside, day].sum():
+                continue  # it is over: the days before still weigh
             main = max(spot.codes, key=lambda code: seen[place[code], window][-spot.hours :].sum())
-            law = phi[[place[code] for code in spot.codes]].max()
+            law = phi[inside].max()
             bounds = counts.interval(
                 np.array([spot.expected]), np.array([max(law, 1.0001) * spot.expected])
             )
@@ -685,6 +689,7 @@ class Signal:
     last: datetime
     events: list[dict[str, Any]] = field(default_factory=list)
     strongest: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    cluster: float | None = None  # chance of the surest cluster that placed it
     confirmed: datetime | None = None
     explanation: str | None = None
     closed: datetime | None = None
@@ -716,6 +721,7 @@ class _Follower:
         self.rules = knowledge.methods["signaux"]
         self.silence = timedelta(days=self.rules["silence_jours"])
         self.open: dict[str, list[Signal]] = defaultdict(list)
+        self.closed: dict[str, list[Signal]] = defaultdict(list)
         self.all: list[Signal] = []
         self.refs: set[str] = set()
         self.negative: list[tuple[datetime, set[str]]] = []
@@ -791,6 +797,7 @@ class _Follower:
         if not near:
             told = self.known.subjects.get(subject)
             rare = row["chance"] <= self.rules[f"ouverture_chance_{row['grain']}"]
+            rare &= not self._echoes(row, codes)
             if rare and (told is None or told.opens):
                 self._open(row, codes)
             return
@@ -808,6 +815,14 @@ class _Follower:
             signal.peak = row
         self._explain(signal, row["fin_at"])
         self._weigh(signal, row["fin_at"])
+
+    def _echoes(self, row: dict[str, Any], codes: set[str]) -> bool:
+        """Tell whether sums over many periods still hold those of a signal that is closed."""
+        since = row["fin_at"] - timedelta(days=self.rules["echo_jours"])
+        return row["forme"] in SUMMED and any(
+            signal.last >= since and self._near(codes, signal.places)
+            for signal in self.closed[row["sujet"]]
+        )
 
     def _near(self, codes: set[str], places: set[str]) -> bool:
         if not codes or not places or codes & places:
@@ -828,6 +843,7 @@ class _Follower:
             ref += "-bis"
         self.refs.add(ref)
         signal = Signal(row, ref, codes, row, row["fin_at"], families={row["famille"]})
+        signal.cluster = row["chance"] if row["forme"] == "foyer" else None
         signal.severity = self._severity(signal)
         self.open[row["sujet"]].append(signal)
         self.all.append(signal)
@@ -836,24 +852,25 @@ class _Follower:
         self._explain(signal, row["fin_at"])
 
     def _move(self, signal: Signal, row: dict[str, Any], codes: set[str]) -> None:
-        if not codes or codes <= signal.places:
-            return
-        if not signal.places:
+        """Place the signal where a cluster says, the surest so far, or where it has spread."""
+        before = set(signal.places)
+        if row["forme"] == "foyer":
+            if signal.cluster is None or row["chance"] < signal.cluster:
+                signal.cluster, signal.places = row["chance"], set(codes)
+        elif codes and not before:
             key = row["source"], row["sujet"], row["periode_at"]
             share = row["observe_count"] / max(self.totals.get(key, 0), 1)
-            moved = any(event["evenement"] == "deplace" for event in signal.events)
-            wide = moved or (row["forme"] != "foyer" and share < self.rules["part_locale"])
-            if wide:
-                return
-            signal.places = set(codes)
-            said = f"Le signal se situe : {self.known.place(codes)}."
-        else:
-            new = codes - signal.places
-            signal.places = signal.places | codes
-            said = f"Le signal s'étend : {self.known.place(new)}."
+            if share >= self.rules["part_locale"]:
+                signal.places = set(codes)
+        elif codes and signal.cluster is None:
+            signal.places = before | codes
             if len(signal.places) > self.rules["etendue_max"]:
                 signal.places = set()
-                said = "Le signal touche désormais le pays entier."
+        if signal.places == before:
+            return
+        said = f"Le signal se situe : {self.known.place(signal.places)}."
+        if before and signal.places > before:
+            said = f"Le signal s'étend : {self.known.place(signal.places - before)}."
         self._tell(signal, "deplace", row["fin_at"], said)
 
     def _corroborate(self, signal: Signal, row: dict[str, Any], codes: set[str]) -> None:
@@ -940,6 +957,7 @@ class _Follower:
                 days = round(self.silence / timedelta(days=1))
                 self._tell(signal, "clos", over, f"Plus aucune alerte depuis {days} jours.")
                 self.open[subject].remove(signal)
+                self.closed[subject].append(signal)
 
     def _tell(self, signal: Signal, event: str, at: datetime, said: str) -> None:
         told = {"gravite": signal.severity, "etat": signal.state}
@@ -973,6 +991,8 @@ class _Follower:
         if seen is None or mean is None or low is None or high is None:
             return f"{when}, plus de {what} que d'habitude ({self.known.place(signal.places)})."
         about = "environ " if peak["is_personnes"] else ""
+        if peak["forme"] == "foyer":
+            when += " et les jours d'avant"
         return (
             f"{when}, {about}{_said(seen)} {what} là où {about}{_said(mean)} sont {awaited} "
             f"(de {_said(low)} à {_said(high)}), {self.known.place(signal.places)}."
@@ -981,10 +1001,13 @@ class _Follower:
     def _sure(self, signal: Signal) -> str:
         peak = signal.peak
         chance = _chance(peak)
+        gap = "un tel écart"
+        if peak["forme"] in SUMMED:
+            gap += f" sur plusieurs {'heures' if peak['grain'] == 'heure' else 'jours'}"
         rare = (
-            f"un tel écart se verrait par hasard, sur toutes les séries, {_odds(chance)}"
+            f"{gap} se verrait par hasard, sur toutes les séries, {_odds(chance)}"
             if chance < 0.5
-            else "un tel écart n'est pas rare sur autant de séries"
+            else f"{gap} n'est pas rare sur autant de séries"
         )
         state = (
             "Une autre famille de sources, indépendante, monte aussi."
@@ -1037,9 +1060,27 @@ class _Follower:
             )
         return told
 
+    def _shown(self, signal: Signal) -> dict[str, Any]:
+        """Return the period that shows the signal best: where it is, if that is known."""
+        rows = [
+            row
+            for (nature, _), row in signal.strongest.items()
+            if nature != "source_independante"
+            and (bool(_codes(row) & signal.places) if signal.places else not _codes(row))
+        ]
+        return max(rows, key=self._height, default=signal.peak)
+
+    def _main(self, signal: Signal) -> str | None:
+        """Return the département of the signal that rises most."""
+        told = [row for row in signal.strongest.values() if row["departement_code"]]
+        told = [row for row in told if row["departement_code"] in signal.places]
+        best = max(told, key=self._height, default=None)
+        return best["departement_code"] if best else min(signal.places, default=None)
+
     def table(self) -> pa.Table:
         rows = []
         for signal in self.all:
+            signal.peak = self._shown(signal)
             first, peak = signal.first, signal.peak
             told = self.known.subjects.get(first["sujet"])
             seen, mean, low, high = _counted(peak)
@@ -1048,7 +1089,6 @@ class _Follower:
             if signal.closed and not explanation:
                 explanation = signal.events[-1]["phrase"]
             codes = sorted(signal.places)
-            main = peak["departement_code"] if peak["departement_code"] in codes else None
             rows.append(
                 {
                     "signal_id": signal.ref,
@@ -1060,7 +1100,7 @@ class _Follower:
                     "source": first["source"],
                     "sujet": first["sujet"],
                     "sujet_label": self.known.label(first["sujet"]),
-                    "departement_code": main or (codes[0] if codes else None),
+                    "departement_code": self._main(signal),
                     "departements_codes": ",".join(codes) or None,
                     "serie_id": peak["serie_id"],
                     "grain": peak["grain"],

@@ -1,3 +1,4 @@
+-- depends_on: {{ ref('ref_methodes') }}
 with volumes as (
     select * from {{ ref('int_volumes_sociaux__unioned') }}
 ),

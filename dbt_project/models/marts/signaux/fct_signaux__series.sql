@@ -2,7 +2,8 @@
 with signaux as (
     select
         *,
-        replace(serie_id, '/foyer/', '/' || departement_code || '/') as serie_montree_id
+        replace(serie_id, '/foyer/', '/' || coalesce(departement_code, 'FR') || '/')
+            as serie_montree_id
     from {{ ref('int_signaux__suivis') }}
 ),
 
