@@ -168,6 +168,7 @@ def rewrite(path: Path, storage: str, before: str | None = None) -> None:
     fresh = path.with_suffix(".fresh")
     fresh.unlink(missing_ok=True)  # with what a rewriting that was killed left
     with closing(duckdb.connect()) as connection:
+        connection.execute("set enable_progress_bar = false")
         attach(connection, path, "old", under=before)
         attach(connection, fresh, "fresh", storage=storage)
         connection.execute("copy from database old to fresh")
