@@ -164,9 +164,8 @@ def _any_value(connection: duckdb.DuckDBPyConnection, table: str, wanted: str) -
 
 
 def _is_log(path: Path) -> bool:
-    return path.relative_to(stores.data()).parts[:2] in (("dagster", "storage"),) or (
-        path.suffix == ".log"
-    )
+    first, second, *_ = (*path.relative_to(stores.data()).parts, "")
+    return first == "logs" or (first, second) == ("dagster", "storage")
 
 
 def _left_behind() -> Iterator[Path]:
