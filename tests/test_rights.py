@@ -419,10 +419,14 @@ def test_what_is_written_is_for_its_owner_and_what_is_published_for_readers(
         modes = [path.stat().st_mode & 0o777 for path in (data, folder.parent, folder, file)]
         assert modes == [0o700, 0o700, 0o700, 0o600]
         monkeypatch.setenv("CYBERIMPACT_READERS", "groupe")
+        if os.geteuid() == 0:  # who is nobody else can give away no file
+            os.chown(data, -1, 4242)
         stores.secure()
         stores.share(folder)
         modes = [path.stat().st_mode & 0o777 for path in (data, folder.parent, folder, file)]
         assert modes == [0o710, 0o710, 0o750, 0o640]
+        groups = {path.stat().st_gid for path in (data, folder.parent, folder, file)}
+        assert groups == {data.stat().st_gid}
     finally:
         os.umask(mask)
 
