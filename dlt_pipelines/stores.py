@@ -168,6 +168,7 @@ def rewrite(path: Path, storage: str, before: str | None = None) -> None:
     fresh = path.with_suffix(".fresh")
     fresh.unlink(missing_ok=True)  # with what a rewriting that was killed left
     with closing(duckdb.connect()) as connection:
+        connection.execute("set enable_progress_bar = false")
         attach(connection, path, "old", under=before)
         attach(connection, fresh, "fresh", storage=storage)
         connection.execute("copy from database old to fresh")
@@ -183,18 +184,28 @@ def secure() -> None:
 
 
 def share(*folders: Path) -> None:
-    """Let the readers that `CYBERIMPACT_READERS` names read what is published: groupe or tous."""
-    for folder in folders if _bits() else ():
+    """Let the readers that `CYBERIMPACT_READERS` names read what is published: groupe or tous.
+
+    The group is that of the data folder, which this account must be of too.
+    """
+    if not _bits():
+        return
+    group = data().stat().st_gid
+    for folder in folders:
         for above in folder.parents:
             if data() in above.parents:
                 _open_folder(above)
         for path in (folder, *folder.rglob("*")):
             if not path.is_symlink():
+                if path.stat().st_gid != group:
+                    os.chown(path, -1, group)
                 path.chmod(path.stat().st_mode | _bits() & (0o055 if path.is_dir() else 0o044))
 
 
 def _open_folder(folder: Path) -> None:
     """Let readers through a folder on the way to what they may read, without listing it."""
+    if _bits() and folder.stat().st_gid != data().stat().st_gid:
+        os.chown(folder, -1, data().stat().st_gid)
     folder.chmod(folder.stat().st_mode | _bits() & 0o011)
 
 

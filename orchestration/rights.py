@@ -9,7 +9,7 @@ import json
 import mmap
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -70,10 +70,10 @@ def erase(
     _unmake("warehouse", "publication", "site")
     rebuild()
     erased.files += sweep()
+    found = traces(erased)
     # A log that quotes a row is worth less than the right to be forgotten.
-    wanted = pattern(erased)
-    erased.files += _drop(path for path in traces(wanted) if _is_log(path))
-    if left := [str(path.relative_to(stores.data())) for path in traces(wanted)]:
+    erased.files += _drop(path for path in found if _is_log(path))
+    if left := [str(path.relative_to(stores.data())) for path in found if path.exists()]:
         raise ErasureError(
             f"il en reste trace dans : {', '.join(left)}\n"
             "Remède : fermer les programmes qui tiennent ces fichiers et relancer ; s’ils ne "
@@ -112,17 +112,14 @@ def _unmake(*steps: str) -> None:
         stores.warehouse().unlink(missing_ok=True)
 
 
-def pattern(erased: rights.Erased) -> str:
-    """Return the regular expression of everything that tells of the erased rows."""
+def traces(erased: rights.Erased) -> list[Path]:
+    """Return the files that tell of the erased rows: by their bytes, or by what they compress."""
     said = {json.dumps(text)[1:-1] for text in erased.texts} | erased.texts
     words = [rf"\b{re.escape(name)}\b" for name in sorted(erased.names)]
-    return "|".join(words + [re.escape(text) for text in sorted(said)])
-
-
-def traces(wanted: str) -> list[Path]:
-    """Return the files that hold `wanted`: their bytes, and the values of what is compressed."""
+    wanted = "|".join(words + [re.escape(text) for text in sorted(said)])
     sought = re.compile(wanted.encode())
-    return [path for path in searched() if _holds(path, sought) or _tells(path, wanted)]
+    literals = [text.encode() for text in sorted(erased.names | said)]
+    return [path for path in searched() if _holds(path, literals, sought) or _tells(path, wanted)]
 
 
 def searched() -> Iterator[Path]:
@@ -133,13 +130,13 @@ def searched() -> Iterator[Path]:
             yield path
 
 
-def _holds(path: Path, sought: re.Pattern[bytes]) -> bool:
+def _holds(path: Path, literals: Iterable[bytes], sought: re.Pattern[bytes]) -> bool:
     if path.stat().st_size == 0:
         return False
-    if path.suffix == ".gz":
-        return bool(sought.search(gzip.decompress(path.read_bytes())))
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return bool(sought.search(content))
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        content = gzip.decompress(mapped) if path.suffix == ".gz" else mapped
+        # The expression knows where a word ends; what comes before it is a hundred times as fast.
+        return any(content.find(text) >= 0 for text in literals) and bool(sought.search(content))
 
 
 def _tells(path: Path, wanted: str) -> bool:
@@ -164,9 +161,8 @@ def _any_value(connection: duckdb.DuckDBPyConnection, table: str, wanted: str) -
 
 
 def _is_log(path: Path) -> bool:
-    return path.relative_to(stores.data()).parts[:2] in (("dagster", "storage"),) or (
-        path.suffix == ".log"
-    )
+    first, second, *_ = (*path.relative_to(stores.data()).parts, "")
+    return first == "logs" or (first, second) == ("dagster", "storage")
 
 
 def _left_behind() -> Iterator[Path]:

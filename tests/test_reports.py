@@ -191,6 +191,14 @@ def world(built: Path) -> Iterator[World]:
         yield World(address, built / "published/cyberimpact.duckdb")
 
 
+def test_the_record_of_processing_is_there_to_take_away(built: Path) -> None:
+    record = json.loads((built / "site/traitements.json").read_text("utf-8"))
+    told = {one["source"] for part in record["traitements"] for one in part["sources"]}
+    with duckdb.connect(built / "published/cyberimpact.duckdb", read_only=True) as connection:
+        marts = connection.execute("select distinct source from marts.ref_traitements").fetchall()
+    assert told == {source for (source,) in marts} != set()
+
+
 @pytest.fixture(scope="session")
 def other_world(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The same marts, said to be real, one month that disagrees, no account, hostile texts."""

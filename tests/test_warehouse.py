@@ -53,6 +53,7 @@ MARTS = {
     "ref_services",
     "ref_sources",
     "ref_structures",
+    "ref_traitements",
 }
 
 RECEIVED = {
