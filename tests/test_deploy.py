@@ -98,9 +98,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     data = folder / "data"
     for path in ("site/_app", "site/a", "published/.staged", "published/.parquet-1", "dagster"):
         (data / path).mkdir(parents=True)
-    for path in ("raw.duckdb", "published/.staged/a.duckdb", "dagster/a.db", "site/.cache"):
-        (data / path).write_text(STORED)
-    for path in ("pseudonymes.cle", "warehouse.duckdb", "published/autre.txt"):
+    private = ("raw.duckdb", "warehouse.duckdb", "pseudonymes.cle", "site/.cache")
+    for path in (*private, "published/.staged/a.duckdb", "published/autre.txt"):
         (data / path).write_text(STORED)
     for path in ("site/index.html", "site/a/index.html", "site/404.html"):
         (data / path).write_text(f"<h1>{path}</h1>")
@@ -109,7 +108,6 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     (data / "published/cyberimpact.duckdb").write_text("base")
     (data / "published/.parquet-1/fct_avis.parquet").write_text("colonnes")
     (data / "published/parquet").symlink_to(".parquet-1")
-    (data / "dagster/a.db").unlink()
     shutil.copy(ROOT / "orchestration/dagster.yaml", data / "dagster")
 
     with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(data / "dagster"))) as instance:
