@@ -60,7 +60,8 @@ $(VENV)/.installed: requirements.lock
 reports/node_modules/.installed: reports/package.json reports/package-lock.json $(wildcard reports/patches/*.patch)
 	@node -e 'process.exit(+process.versions.node.split(".")[0] >= 20 ? 0 : 1)' || { echo "Node ≥ 20 est nécessaire. Remède : l'installer, puis relancer."; exit 1; }
 	@echo "■ site : paquets npm (une minute environ)"
-	@cd reports && npm install --no-save --no-audit --no-fund --loglevel=error
+	@# A patch that changed does not apply over its former self: what is patched is taken anew.
+	@cd reports && rm -rf node_modules/@evidence-dev node_modules/.package-lock.json && npm install --no-save --no-audit --no-fund --loglevel=error
 	@touch $@
 
 lock: ## refaire requirements.lock depuis pyproject.toml (uv)

@@ -183,7 +183,7 @@ def _is_kept(path: Path) -> bool:
 
 def _copy(source: Path, target: Path) -> dict[str, Any]:
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if source.suffix == ".db":
+    if source.suffix in (".db", ".sqlite"):
         target.touch(mode=0o600)
         with (
             closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as read,

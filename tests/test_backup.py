@@ -147,17 +147,18 @@ def test_a_store_is_not_copied_while_it_is_written(
     assert count(saved[0] / "raw.duckdb") == 12
 
 
-def test_a_database_of_dagster_is_copied_whole_while_it_is_written(
-    world: Path, tmp_path_factory: pytest.TempPathFactory
+@pytest.mark.parametrize("name", ["dagster/vive.db", "alertes.sqlite"])
+def test_a_sqlite_file_is_copied_whole_while_it_is_written(
+    world: Path, tmp_path_factory: pytest.TempPathFactory, name: str
 ) -> None:
-    with sqlite3.connect(world / "dagster/vive.db") as live:
+    with sqlite3.connect(world / name) as live:
         live.execute("pragma journal_mode = wal")
         live.execute("create table t (n)")
         live.execute("insert into t values (1)")
         live.commit()
         live.execute("insert into t values (2)")
         copy = backup.save(tmp_path_factory.mktemp("copies"))
-    with sqlite3.connect(copy / "dagster/vive.db") as copied:
+    with sqlite3.connect(copy / name) as copied:
         assert copied.execute("select n from t").fetchall() == [(1,)]
         assert copied.execute("pragma integrity_check").fetchall() == [("ok",)]
 

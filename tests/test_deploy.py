@@ -43,6 +43,8 @@ from front import (
     render,
     wait_for,
 )
+from playwright.sync_api import expect, sync_playwright
+from test_reports import ARGUMENTS, CHROMIUM
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -96,9 +98,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     data = folder / "data"
     for path in ("site/_app", "site/a", "published/.staged", "published/.parquet-1", "dagster"):
         (data / path).mkdir(parents=True)
-    for path in ("raw.duckdb", "published/.staged/a.duckdb", "dagster/a.db", "site/.cache"):
-        (data / path).write_text(STORED)
-    for path in ("pseudonymes.cle", "warehouse.duckdb", "published/autre.txt"):
+    private = ("raw.duckdb", "warehouse.duckdb", "pseudonymes.cle", "site/.cache")
+    for path in (*private, "published/.staged/a.duckdb", "published/autre.txt"):
         (data / path).write_text(STORED)
     for path in ("site/index.html", "site/a/index.html", "site/404.html"):
         (data / path).write_text(f"<h1>{path}</h1>")
@@ -107,7 +108,6 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     (data / "published/cyberimpact.duckdb").write_text("base")
     (data / "published/.parquet-1/fct_avis.parquet").write_text("colonnes")
     (data / "published/parquet").symlink_to(".parquet-1")
-    (data / "dagster/a.db").unlink()
     shutil.copy(ROOT / "orchestration/dagster.yaml", data / "dagster")
 
     with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(data / "dagster"))) as instance:
@@ -567,6 +567,35 @@ def test_the_websocket_tells_what_happens_and_takes_no_order(house: House) -> No
         with pytest.raises(InvalidStatus, match="403"):
             talk(house, host, LAUNCH, Origin="https://ailleurs.example")
     assert house.stored() == before
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("host", [READER, OPERATOR])
+def test_dagster_shows_its_pages_under_our_policy(house: House, host: str) -> None:
+    name, password = LECTRICE if host == READER else EXPLOITANT
+    faults: list[str] = []
+    with sync_playwright() as playwright:
+        if not CHROMIUM.exists():
+            pytest.skip(f"{CHROMIUM} is missing")
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        page = browser.new_context(
+            ignore_https_errors=True,
+            http_credentials={"username": name, "password": password, "send": "always"},
+        ).new_page()
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on(
+            "console",
+            lambda said: faults.append(said.text) if "Security Policy" in said.text else None,
+        )
+        page.on(
+            "response", lambda got: faults.append(got.url) if got.status in (403, 405) else None
+        )
+        page.goto(f"https://{host}:{house.front.port}/jobs")
+        expect(page.get_by_text("refresh_all").first).to_be_visible(timeout=20_000)
+        page.goto(f"https://{host}:{house.front.port}/runs/{RUN}")
+        expect(page.get_by_text("land_all").first).to_be_visible(timeout=20_000)
+        browser.close()
+    assert faults == []
 
 
 # --- secrets

@@ -46,9 +46,10 @@ def test_hostile_rows_go_all_the_way_and_nothing_runs(data: Path) -> None:
     file = folder / "=cmd'; drop schema registre; --\"><script>{{ 1 }}${a}.csv"
     with file.open("w", encoding="utf-8", newline="") as written:
         rows = csv.writer(written, delimiter=";")
-        rows.writerow(["ID expérience", "Date de publication", "Ressenti usager", "Titre"])
+        known = ["ID expérience", "Date de publication", "Ressenti usager", "Titre", "Description"]
+        rows.writerow([*known, "Démarches saisies par usager", "Intitulé structure 1"])
         for number, text in enumerate([*HOSTILE, NUL], 1):
-            rows.writerow([number, "2026-03-01", "Neutre", text])
+            rows.writerow([number, "2026-03-01", "Neutre", *[text] * 4])
     land("services_publics_plus")
     with duckdb.connect(stores.raw(), read_only=True) as connection:
         raw = connection.execute(
