@@ -764,8 +764,8 @@ def test_a_message_is_read_with_the_words_that_decide(ask: Callable[[str], Any])
         "select besoin_code, mots, methode_version from intermediate.int_messages__besoins"
         " order by score desc"
     ) == [
-        ("preuve_de_plainte", "récépissé* plainte, récépissé, plainte*", "lexique 1"),
-        ("fraude_carte", "fraude carte, banque", "lexique 1"),
+        ("preuve_de_plainte", "récépissé* plainte, récépissé, plainte*", "lexique 2"),
+        ("fraude_carte", "fraude carte, banque", "lexique 2"),
     ]
     assert ask("select theme_code from intermediate.int_messages__themes") == [("absence_reponse",)]
     assert ask("select tonalite, methode_version from intermediate.int_messages__qualifies") == [
