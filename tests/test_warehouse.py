@@ -780,8 +780,8 @@ def test_a_message_is_read_with_the_words_that_decide(ask: Callable[[str], Any])
 @pytest.mark.slow
 def test_references_add_up(ask: Callable[[str], Any]) -> None:
     assert ask("select * from marts.ref_departements where departement_code in ('01', '971')") == [
-        ("01", "Ain", "84", "Auvergne-Rhône-Alpes", 16400, False),
-        ("971", "Guadeloupe", "01", "Guadeloupe", 9800, True),
+        ("01", "Ain", "84", "Auvergne-Rhône-Alpes", 16400, False, True),
+        ("971", "Guadeloupe", "01", "Guadeloupe", 9800, True, True),
     ]
     assert ask("select codes_postaux from marts.ref_communes where commune_code = '01104'") == [
         ("01200,01410",)
