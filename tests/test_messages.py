@@ -24,12 +24,12 @@ SUPPORT = {"ref_methodes", "taxo_menaces", "map_signalements_agreges__menaces"}
 WRONG = {
     "a pattern for a label that nobody knows": (
         "lexique_besoins",
-        "signaler_une_fraude,carte,1,indifferente,1",
+        "signaler_une_fraude,carte,1,indifferente,2",
         "« signaler_une_fraude » (code) n'est pas un besoin_code de taxo_besoins.csv.",
     ),
     "one pattern with two weights": (
         "lexique_besoins",
-        "fraude_carte,fraude carte,0.2,indifferente,1",
+        "fraude_carte,fraude carte,0.2,indifferente,2",
         "« fraude_carte · fraude carte » est déjà dit plus haut.",
     ),
     "a parent that nobody knows": (

@@ -24,12 +24,15 @@ from front import LECTRICE, SITE, front
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from dlt_pipelines import stores
+from dlt_pipelines.sandbox import needs
+from dlt_pipelines.sandbox import world as world_of_sandbox
 from dlt_pipelines.sandbox.tables import LAST_NAMES
 from orchestration.site import REPORTS, SiteError, application, build_site, page_marts
 
 PAGES = ["", *(f"{page}/" for page in page_marts() if page != "index")]
 # The page of a template that tests open: the first one with the most to show.
 FIRST = {
+    "departement": "select '48'",  # small: some of its counts are hidden
     "campagne": "select campagne_cle from marts.fct_campagnes"
     " order by conclusion = 'non_estimable', campagne_cle limit 1",
 }
@@ -88,7 +91,7 @@ def test_every_page_says_where_figures_come_from_and_what_they_do_not_say() -> N
 
 def test_every_figure_says_what_it_covers() -> None:
     for page in (REPORTS / "pages").rglob("*.md"):
-        for figure in re.findall(r"<Chiffre .*/>", page.read_text("utf-8")):
+        for figure in re.findall(r"<(?:Chiffre|Comparaison) .*/>", page.read_text("utf-8")):
             assert " period=" in figure, f"{page.name} : {figure}"
 
 
@@ -594,11 +597,13 @@ def test_the_map_follows_its_measure_and_the_keyboard(visit: Visit) -> None:
     page.get_by_label("Année").select_option(label=str(year))
     expect_department("974", f"{float(str(rate)):,.1f}".replace(",", "\u202f").replace(".", ","))
 
-    page.locator("path[tabindex='0']").focus()
+    page.locator("[data-carte] a[tabindex='0']").focus()
     for code in ("02", "03"):
         page.keyboard.press("ArrowRight")
-        expect(page.locator("path:focus")).to_have_attribute("data-code", code)
+        expect(page.locator("a:focus path")).to_have_attribute("data-code", code)
         expect(page.locator("[data-carte] .reading")).to_contain_text(f"({code})")
+    page.keyboard.press("Enter")
+    expect(page.locator("article h1")).to_have_text("Allier (03)", timeout=20_000)
     assert visit.faults == []
 
 
@@ -650,6 +655,90 @@ def test_needs_without_an_answer_and_the_map_of_a_need(visit: Visit) -> None:
         f" and famille = 'toutes' and is_masque and besoin_code = '{need}'"
     )
     visit.expect_figure("Territoires à effectif masqué", masked[0])
+    assert visit.faults == []
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_the_page_of_needs_says_which_has_no_answer_and_where(visit: Visit) -> None:
+    [planted] = needs(world_of_sandbox().seed)
+    (label,) = visit.world.sql(
+        f"select besoin_label from marts.ref_besoins where besoin_code = '{planted.code}'"
+    )
+    places = ", ".join(f"'{code}'" for code in planted.departements)
+    (names,) = visit.world.sql(
+        "select list(departement_label) from marts.ref_departements"
+        f" where departement_code in ({places})"
+    )
+    visit.open("besoins/")
+    row = visit.page.locator("tr").filter(has_text=str(label)).first
+    expect(row.locator("td").nth(1)).to_have_text("Absent", timeout=20_000)
+    assert sorted(row.locator("td").nth(4).inner_text().split(", ")) == sorted(names)  # type: ignore[call-overload]
+
+    visit.open(f"departements/{planted.departements[0]}/")
+    row = visit.page.locator("[aria-label='Les besoins sans réponse'] tr").filter(
+        has_text=str(label)
+    )
+    expect(row).to_contain_text("au-dessus")
+    elsewhere = next(code for code in ("59", "13", "33") if code not in planted.departements)
+    visit.open(f"departements/{elsewhere}/")
+    row = visit.page.locator("[aria-label='Les besoins sans réponse'] tr").filter(
+        has_text=str(label)
+    )
+    expect(row.filter(has_text="au-dessus")).to_have_count(0)
+    assert visit.faults == []
+
+
+@pytest.mark.slow
+def test_every_departement_has_its_page(built: Path, world: World) -> None:
+    (codes,) = world.sql(
+        "select list(departement_code) from marts.ref_departements where is_departement"
+    )
+    pages = {page.parent.name for page in (built / "site/departements").glob("*/index.html")}
+    assert len(pages) == 101
+    assert pages == set(codes)  # type: ignore[call-overload]
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+@pytest.mark.parametrize("code", ["59", "48"])
+def test_the_page_of_a_departement_shows_what_sql_gives(visit: Visit, code: str) -> None:
+    visit.open(f"departements/{code}/")
+    page = visit.page
+    where = f"where periode_rang = 1 and departement_code = '{code}'"
+    messages, negative, unanswered = visit.world.sql(
+        "select messages_count, printf('%.0f', 100 * part_negative),"
+        " printf('%.0f', 100 * part_sans_reponse)"
+        f" from marts.fct_departements {where} and famille = 'messages'"
+    )
+    visit.expect_figure("Messages d’usagers", messages)
+    visit.expect_figure("Part de messages négatifs", f"{negative}\u202f%")
+    visit.expect_figure("Avis restés sans réponse", f"{unanswered}\u202f%")
+    (reports,) = visit.world.sql(
+        "select sum(messages_count)::bigint from marts.fct_besoins__departements"
+        f" {where} and famille = 'signalements'"
+    )
+    visit.expect_figure("Signalements et déclarations", reports)
+    need, count, rate, low, high = visit.world.sql(
+        "select besoin_label, messages_count, printf('%.1f', taux_pour_100000),"
+        " printf('%.1f', taux_bas), printf('%.1f', taux_haut)"
+        " from marts.fct_besoins__departements inner join marts.ref_besoins using (besoin_code)"
+        f" {where} and famille = 'messages' order by messages_count desc, besoin_label limit 1"
+    )
+    cells = page.locator("[aria-label='Les besoins les plus exprimés'] tbody tr").first.locator(
+        "th, td"
+    )
+    expect(cells.nth(0)).to_have_text(str(need))
+    expect(cells.nth(1)).to_have_text(_french(count))
+    expect(cells.nth(2)).to_have_text(str(rate).replace(".", ","))
+    expect(cells.nth(3)).to_have_text(f"{low} à {high}".replace(".", ","))
+    staff, load = visit.world.sql(
+        "select effectif_count, printf('%.1f', demandes_par_agent) from marts.fct_moyens"
+        f" where grain = 'annee' and departement_code = '{code}' order by debut_le desc limit 1"
+    )
+    visit.expect_figure("Messages et signalements par agent", str(load).replace(".", ","))
+    means = page.locator("[aria-label='Les moyens en face de la demande'] tbody tr").first
+    expect(means).to_contain_text(_french(staff))
     assert visit.faults == []
 
 

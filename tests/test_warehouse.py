@@ -19,16 +19,20 @@ PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
 MARTS = {
     "fct_adequation",
     "fct_audience",
+    "fct_audience__regions",
     "fct_avis",
     "fct_besoins",
     "fct_besoins__couverture",
     "fct_besoins__departements",
+    "fct_besoins__exemples",
     "fct_bulletins",
     "fct_comptes",
     "fct_contacts",
     "fct_contacts__horaires",
     "fct_contacts__quotidiens",
     "fct_delinquance",
+    "fct_departements",
+    "fct_departements__mensuels",
     "fct_fichiers",
     "fct_moyens",
     "fct_pre_plaintes",
@@ -765,8 +769,8 @@ def test_a_message_is_read_with_the_words_that_decide(ask: Callable[[str], Any])
         "select besoin_code, mots, methode_version from intermediate.int_messages__besoins"
         " order by score desc"
     ) == [
-        ("preuve_de_plainte", "récépissé* plainte, récépissé, plainte*", "lexique 1"),
-        ("fraude_carte", "fraude carte, banque", "lexique 1"),
+        ("preuve_de_plainte", "récépissé* plainte, récépissé, plainte*", "lexique 2"),
+        ("fraude_carte", "fraude carte, banque", "lexique 2"),
     ]
     assert ask("select theme_code from intermediate.int_messages__themes") == [("absence_reponse",)]
     assert ask("select tonalite, methode_version from intermediate.int_messages__qualifies") == [
@@ -781,8 +785,8 @@ def test_a_message_is_read_with_the_words_that_decide(ask: Callable[[str], Any])
 @pytest.mark.slow
 def test_references_add_up(ask: Callable[[str], Any]) -> None:
     assert ask("select * from marts.ref_departements where departement_code in ('01', '971')") == [
-        ("01", "Ain", "84", "Auvergne-Rhône-Alpes", 16400, False),
-        ("971", "Guadeloupe", "01", "Guadeloupe", 9800, True),
+        ("01", "Ain", "84", "Auvergne-Rhône-Alpes", 16400, False, True),
+        ("971", "Guadeloupe", "01", "Guadeloupe", 9800, True, True),
     ]
     assert ask("select codes_postaux from marts.ref_communes where commune_code = '01104'") == [
         ("01200,01410",)

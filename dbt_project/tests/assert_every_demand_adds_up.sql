@@ -58,7 +58,7 @@ with totaux as (
         (
             select sum(messages_count)
             from {{ ref('fct_besoins__departements') }}
-            where famille != 'toutes'
+            where famille not in ('messages', 'toutes')
         ) as publie
     union all
     select
@@ -66,11 +66,34 @@ with totaux as (
         (
             select sum(messages_count)
             from {{ ref('fct_besoins__departements') }}
-            where famille != 'toutes'
+            where famille not in ('messages', 'toutes')
         ) as recu,
         (
             select sum(messages_count)
             from {{ ref('fct_besoins__departements') }}
+            where famille = 'toutes'
+        ) as publie
+    union all
+    select
+        'couverture et departements' as objet,
+        (
+            select sum(messages_count)
+            from {{ ref('fct_besoins__couverture') }}
+            where famille != 'contacts'
+        ) as recu,
+        (select sum(messages_count) from {{ ref('fct_departements__mensuels') }}) as publie
+    union all
+    select
+        'departements, par mois et par periode' as objet,
+        (
+            select sum(mensuels.messages_count)
+            from {{ ref('fct_departements__mensuels') }} as mensuels
+            inner join {{ ref('int_periodes__glissantes') }} as periodes
+                on mensuels.mois between periodes.debut_le and periodes.fin_le
+        ) as recu,
+        (
+            select sum(messages_count)
+            from {{ ref('fct_departements') }}
             where famille = 'toutes'
         ) as publie
     union all
@@ -80,7 +103,7 @@ with totaux as (
         (
             select sum(messages_count)
             from {{ ref('fct_besoins__departements') }}
-            where famille not in ('signalements', 'toutes')
+            where famille not in ('signalements', 'messages', 'toutes')
         ) as recu,
         (
             select sum(demande_count)

@@ -173,20 +173,28 @@ class Lexicon:
             ends.setdefault(state, []).append(index)
             if any(word in NEGATIONS for word, _ in words):
                 self._shares[index] = 1  # it says its own negation
-        keys = np.array([state * len(self._elements) + element for state, element in steps])
-        order = np.argsort(keys)
-        self._keys, self._next = keys[order], np.array(list(steps.values()))[order]
-        self._goes_on = np.zeros(len(steps) + 1, dtype=bool)
-        self._goes_on[[state for state, _ in steps]] = True
+        # A row for each state that goes on, and the next state in the column of the word it awaits.
+        going = sorted({state for state, _ in steps})
+        self._rows = np.full(len(steps) + 1, -1)
+        self._rows[going] = np.arange(len(going))
+        self._goes_on = self._rows >= 0
+        self._next = np.zeros((len(going), len(self._elements)), dtype=np.int32)
+        for (state, element), after in steps.items():
+            self._next[self._rows[state], element] = after
+        self._begins = {element: after for (state, element), after in steps.items() if state == 0}
         self._ends = Lists.of([ends.get(state, []) for state in range(len(steps) + 1)])
         self._lengths = sorted({len(word) for word, is_start in self._elements if is_start})
         self._known: dict[str, list[int]] = {}
 
     def find(self, words: Words) -> Found:
         """Return text, pattern and signed weight of each pattern found, in the order of texts."""
-        at = Lists.of([self._elements_of(word) for word in words.vocabulary]).pick(words.codes)
-        start, element = at.expand(np.arange(len(words.codes)))
-        row, state = self._step(np.zeros_like(start), element)
+        awaited = [self._elements_of(word) for word in words.vocabulary]
+        at = Lists.of(awaited).pick(words.codes)
+        begin = Lists.of(
+            [[self._begins[one] for one in ones if one in self._begins] for ones in awaited]
+        )
+        begin = begin.pick(words.codes)
+        row, state = begin.expand(start := np.flatnonzero(begin.sizes))
         first = place = start[row]
         origins, patterns = [place[:0]], [place[:0]]
         while len(place):
@@ -201,6 +209,7 @@ class Lexicon:
                 there = place[near] + leap
                 reached = words.clauses[there] == words.clauses[place[near]]
                 reached &= words.ranks[there] - words.ranks[place[near]] <= LEAP
+                reached &= at.sizes[there] > 0
                 near, there = near[reached], there[reached]
                 row, element = at.expand(there)
                 known, after = self._step(state[near[row]], element)
@@ -224,10 +233,9 @@ class Lexicon:
         return scores.reshape(words.count, len(self.codes))
 
     def _step(self, states: np.ndarray, elements: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        keys = states * len(self._elements) + elements
-        index = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-        known = np.flatnonzero(self._keys[index] == keys)
-        return known, self._next[index[known]]
+        after = self._next[self._rows[states], elements]
+        known = np.flatnonzero(after)
+        return known, after[known]
 
     def _elements_of(self, word: str) -> list[int]:
         if (found := self._known.get(word)) is None:
@@ -462,12 +470,8 @@ def _hashes(words: Sequence[str]) -> np.ndarray:
 def _seen(words: Words) -> Any:
     """Return which words each text holds, marks left out."""
     is_word = ~words.marked(STOPS)
-    seen = sparse.csr_matrix(
-        (np.ones(is_word.sum()), (words.texts[is_word], words.codes[is_word])),
-        (words.count, len(words.vocabulary)),
-    )
-    seen.data[:] = 1
-    return seen
+    text, word, times = _counted(words.texts[is_word], words.codes[is_word], len(words.vocabulary))
+    return _rowed(words.count, len(words.vocabulary), text, word, np.ones(len(times)))
 
 
 def _spelling(word: str) -> list[str]:
@@ -541,12 +545,25 @@ def _weighed(count: int, text: np.ndarray, key: np.ndarray, part: dict[str, np.n
         part["table"][part["keys"]] = np.arange(len(part["keys"]))
     column = part["table"][key]
     known = column >= 0
-    matrix = sparse.csr_matrix(
-        (np.ones(known.sum()), (text[known], column[known])), (count, len(part["keys"]))
-    )
-    matrix.sum_duplicates()
-    matrix.data = (1 + np.log(matrix.data)) * part["rarity"][matrix.indices]
-    return _unit(matrix)
+    text, column, times = _counted(text[known], column[known], len(part["keys"]))
+    weight = (1 + np.log(times)) * part["rarity"][column]
+    weight /= np.sqrt(np.bincount(text, weight**2, count))[text]
+    return _rowed(count, len(part["keys"]), text, column, weight)
+
+
+def _counted(
+    text: np.ndarray, column: np.ndarray, width: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return each pair of a text and a column once, in order, and how often it comes."""
+    cells = np.sort(text * width + column)
+    first = np.flatnonzero(np.diff(cells, prepend=-1))
+    return *np.divmod(cells[first], max(width, 1)), np.diff(first, append=len(cells))
+
+
+def _rowed(count: int, width: int, text: np.ndarray, column: np.ndarray, data: np.ndarray) -> Any:
+    """Return a sparse matrix, whose cells come in order: nothing is sorted again."""
+    starts = np.searchsorted(text, np.arange(count + 1))
+    return sparse.csr_matrix((data, column, starts), (count, width))
 
 
 def _lookup(known: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,13 +1,40 @@
-{% set mesures = ['messages_count', 'positifs_count', 'neutres_count', 'negatifs_count'] %}
+{% set mesures = [
+    'messages_count', 'positifs_count', 'neutres_count', 'negatifs_count', 'repondables_count',
+    'sans_reponse_count',
+] %}
+{% set familles = {
+    'famille': 'true',
+    "'messages'": "famille in ('avis', 'reseaux')",
+    "'toutes'": 'true',
+} %}
 
--- Counts first, of every département even at zero; then what they say, and how surely.
+-- Counts first, of every département even at zero; then what they say, and how surely. Under the
+-- need `tous` each message counts once.
 with periodes as (
     select * from {{ ref('int_periodes__glissantes') }}
 ),
 
 mensuelles as (
-    select * from {{ ref('int_demandes__mensuelles') }}
+    select
+        famille,
+        mois,
+        departement_code,
+        besoin_code,
+        {{ mesures | join(', ') }},
+        is_masque,
+        origine
+    from {{ ref('int_demandes__mensuelles') }}
     where besoin_code != 'indetermine'
+    union all
+    select
+        famille,
+        mois,
+        departement_code,
+        'tous' as besoin_code,
+        {{ mesures | join(', ') }},
+        is_masque,
+        origine
+    from {{ ref('int_departements__mensuels') }}
 ),
 
 communes as (
@@ -24,33 +51,23 @@ populations as (
 ),
 
 situees as (
-    select
-        periodes.periode_rang,
-        periodes.debut_le,
-        periodes.fin_le,
-        mensuelles.famille,
-        mensuelles.besoin_code,
-        mensuelles.departement_code,
-        {{ mesures | join(', ') }},
-        mensuelles.is_masque,
-        mensuelles.origine
-    from periodes
-    inner join mensuelles
-        on mensuelles.mois between periodes.debut_le and periodes.fin_le
-    union all
-    select
-        periodes.periode_rang,
-        periodes.debut_le,
-        periodes.fin_le,
-        'toutes' as famille,
-        mensuelles.besoin_code,
-        mensuelles.departement_code,
-        {{ mesures | join(', ') }},
-        mensuelles.is_masque,
-        mensuelles.origine
-    from periodes
-    inner join mensuelles
-        on mensuelles.mois between periodes.debut_le and periodes.fin_le
+    {% for famille, condition in familles.items() %}
+        select
+            periodes.periode_rang,
+            periodes.debut_le,
+            periodes.fin_le,
+            {{ famille }} as famille,
+            mensuelles.besoin_code,
+            mensuelles.departement_code,
+            {{ mesures | join(', ') }},
+            mensuelles.is_masque,
+            mensuelles.origine
+        from periodes
+        inner join mensuelles
+            on mensuelles.mois between periodes.debut_le and periodes.fin_le
+        where {{ condition }}
+        {% if not loop.last %}union all{% endif %}
+    {% endfor %}
 ),
 
 exprimes as (
@@ -103,6 +120,8 @@ completes as (
         comptes.positifs_count,
         comptes.neutres_count,
         comptes.negatifs_count,
+        coalesce(comptes.repondables_count, 0) as repondables_count,
+        coalesce(comptes.sans_reponse_count, 0) as sans_reponse_count,
         comptes.positifs_count + comptes.neutres_count + comptes.negatifs_count
             as tonalites_count,
         coalesce(comptes.is_masque, false) as is_masque
@@ -159,6 +178,8 @@ select
     parts.positifs_count,
     parts.neutres_count,
     parts.negatifs_count,
+    parts.repondables_count,
+    parts.sans_reponse_count,
     parts.is_masque,
     parts.population_count,
     parts.taux as taux_pour_100000,
@@ -187,6 +208,7 @@ select
         {{ wilson('parts.negatifs_count', 'parts.tonalites_count', 'seuils.z_intervalle') }}
             as part_negative_{{ bord }},
     {% endfor %}
+    parts.part_moyen as part_negative_nationale,
     case when parts.exposition > 0 then parts.part_lisse end as part_negative_lissee,
     case when parts.exposition > 0 then parts.taux_lisse * parts.part_lisse end
         as ecart_pour_100000,

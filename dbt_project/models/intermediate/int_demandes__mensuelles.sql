@@ -1,4 +1,7 @@
-{% set mesures = ['messages_count', 'positifs_count', 'neutres_count', 'negatifs_count'] %}
+{% set mesures = [
+    'messages_count', 'positifs_count', 'neutres_count', 'negatifs_count', 'repondables_count',
+    'sans_reponse_count',
+] %}
 
 with demandes as (
     select * from {{ ref('int_demandes__unioned') }}

@@ -1,5 +1,6 @@
 with departements as (
     select * from {{ ref('int_besoins__departements') }}
+    where besoin_code != 'tous'
 )
 
 select
@@ -13,6 +14,8 @@ select
     positifs_count,
     neutres_count,
     negatifs_count,
+    repondables_count,
+    sans_reponse_count,
     is_masque,
     population_count,
     taux_pour_100000,

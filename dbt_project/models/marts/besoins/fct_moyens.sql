@@ -75,6 +75,7 @@ demandes as (
         case when messages.tonalite = 'negatif' then 1 else 0 end as negatifs_count,
         null as signalements_count,
         false as is_masque,
+        messages.jour as premier_jour,
         messages.jour as dernier_jour,
         messages.origine
     from periodes
@@ -91,6 +92,7 @@ demandes as (
         0 as negatifs_count,
         signalements.messages_count as signalements_count,
         signalements.is_masque,
+        signalements.mois as premier_jour,
         {{ plus_jours(plus_mois('signalements.mois', 1), -1) }} as dernier_jour,
         signalements.origine
     from periodes
@@ -100,10 +102,11 @@ demandes as (
             and periodes.fin_exclue_le > signalements.mois
 ),
 
-derniers_jours as (
+jours_connus as (
     select
         grain,
         debut_le,
+        min(premier_jour) as demande_debut_le,
         max(dernier_jour) as fin_le
     from demandes
     group by grain, debut_le
@@ -147,7 +150,8 @@ croises as (
         lignes.departement_code,
         lignes.grain,
         lignes.debut_le,
-        coalesce(derniers_jours.fin_le, lignes.debut_le) as fin_le,
+        coalesce(jours_connus.demande_debut_le, lignes.debut_le) as demande_debut_le,
+        coalesce(jours_connus.fin_le, lignes.debut_le) as fin_le,
         recus.effectif_count,
         recus.unites_count,
         recus.budget_eur,
@@ -178,10 +182,10 @@ croises as (
             lignes.grain = comptes.grain
             and lignes.debut_le = comptes.debut_le
             and coalesce(lignes.departement_code, '') = coalesce(comptes.departement_code, '')
-    left join derniers_jours
+    left join jours_connus
         on
-            lignes.grain = derniers_jours.grain
-            and lignes.debut_le = derniers_jours.debut_le
+            lignes.grain = jours_connus.grain
+            and lignes.debut_le = jours_connus.debut_le
     left join populations
         on lignes.departement_code = populations.departement_code
 ),
@@ -213,6 +217,7 @@ select
     par_agent.departement_code,
     par_agent.grain,
     par_agent.debut_le,
+    par_agent.demande_debut_le,
     par_agent.fin_le,
     par_agent.effectif_count,
     par_agent.unites_count,

@@ -21,7 +21,8 @@ select
     departements.region_code,
     regions.region_label,
     populations.population_count,
-    departements.zone != 'metro' as is_outre_mer
+    departements.zone != 'metro' as is_outre_mer,
+    departements.zone in ('metro', 'drom') as is_departement
 from departements
 left join regions
     on departements.region_code = regions.region_code
