@@ -454,7 +454,6 @@ def metrics(target: Path | None) -> int:
     return 0
 
 
-def _sources_table(sources: Iterable["Source"]) -> Table:
 def triage(arguments: argparse.Namespace) -> int:
     from orchestration.terminal import console
     from orchestration.triage import TriageError, note, open_signals
@@ -478,7 +477,7 @@ def triage(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _sources_table() -> Table:
+def _sources_table(sources: Iterable["Source"]) -> Table:
     names = ("Source", "Origine", "Lignes", "Jusqu'au", "Prise", "Écartées", "Refusés")
     table = Table(*names, box=SIMPLE_HEAD, pad_edge=False)
     table.columns[0].no_wrap, table.columns[0].overflow = True, "ellipsis"
