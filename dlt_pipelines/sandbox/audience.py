@@ -19,7 +19,7 @@ ON_NETWORKS = {
     "inondation": 0.25,
     "rumeur": 0.1,
     "fraude": 0.15,
-    "panique": 0.25,
+    "panique": 0.03,
     "prevention": -0.8,
 }
 
@@ -46,7 +46,7 @@ PAGES = (
     Page("demo-prevention", "/rumeurs", "Vérifier une rumeur", 60, {"rumeur": 0.8}),
     Page("demo-masecurite", "accueil", "Ma Sécurité", 6100, {"inondation": 0.05, "rumeur": 0.03}),
     Page(
-        "demo-masecurite", "tchat", "Tchat", 900, {"inondation": 0.2, "panne": 0.8, "panique": 0.3}
+        "demo-masecurite", "tchat", "Tchat", 900, {"inondation": 0.2, "panne": 0.8, "panique": 0.03}
     ),
     Page("demo-masecurite", "perceval", "Perceval", 1300, {"fraude": 1.2, "prevention": 0.5}),
     Page("demo-pre-plainte", "accueil", "Pré-plainte en ligne", 4300, {"panne": -0.35}),

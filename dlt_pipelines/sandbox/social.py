@@ -1,4 +1,4 @@
-"""What social networks would tell: invented accounts, and what is said about six subjects."""
+"""What social networks would tell: invented accounts, and what is said about seven subjects."""
 
 import tomllib
 import unicodedata
@@ -58,6 +58,10 @@ SUBJECTS = (
     Subject(
         "plainte_en_ligne",
         '("pré-plainte" OR "plainte en ligne" OR masecurite) lang:fr -is:retweet', 8, CHATTER,
+    ),
+    Subject(
+        "panique", '(panique OR "mouvement de foule" OR "coups de feu") lang:fr -is:retweet',
+        4, CHATTER,
     ),
 )  # fmt: skip
 
@@ -183,10 +187,7 @@ def written(seed: int, size: float, query: str, day: date, network: str) -> tupl
         if KINDS[event.kind].x.get(subject.name, 0.0) >= 1
     ]
     places = departements()
-    near = {
-        event: [place for place in places if place.code in event.departements] or places
-        for event in events
-    }
+    near = [place for place in places if any(place.code in e.departements for e in events)]
     rng = Random(f"{seed}/messages/{network}/{subject.name}/{day}")  # noqa: S311
     asked = Random(f"{seed}/besoins/{network}/{subject.name}/{day}")  # noqa: S311
     wanted = [need for need in needs(seed) if f"besoin_{need.code}" in words]
@@ -195,10 +196,10 @@ def written(seed: int, size: float, query: str, day: date, network: str) -> tupl
         instants = sorted(rng.sample(range(3_600_000), count))
         for instant in instants:
             at = begin + timedelta(hours=hour, milliseconds=instant)
-            event = max(events, key=lambda own: own.lift(at, 1.0), default=None)
-            is_felt = rng.random() > 1 / max(1.0, event.lift(at, 1.0) if event else 1.0)
-            where = _somewhere(rng, near[event] if event and is_felt else places)
-            text = rng.choice(_said(words, event.kind if event and is_felt else "courant"))
+            lifted = max((event.lift(at, 1.0) for event in events), default=1.0)
+            is_felt = rng.random() > 1 / max(1.0, lifted)
+            where = _somewhere(rng, near if is_felt and near else places)
+            text = rng.choice(words["evenement" if is_felt else "courant"])
             text = text.format(ville=rng.choice(where.villes))
             for need in wanted:
                 if asked.random() < need.share:
@@ -222,11 +223,6 @@ def written(seed: int, size: float, query: str, day: date, network: str) -> tupl
                 )
             )
     return tuple(found)
-
-
-def _said(words: dict[str, list[str]], when: str) -> list[str]:
-    """Return the sentences of an ordinary day, or of an event of the kind `when`."""
-    return words.get(when, words["evenement"])
 
 
 def _somewhere(rng: Random, places: Sequence[Departement]) -> Departement:

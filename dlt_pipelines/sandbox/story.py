@@ -220,8 +220,8 @@ KINDS = {
     # A crowd runs as people leave work; the networks say so at once, those who write to us the
     # day after.
     "panique": Kind(
-        subject="gendarmerie", days=1.5, offsets=((10, 165), (10, 165)), size=(3.5, 6),
-        x={"gendarmerie": 1.0, "rumeur": 0.15}, perceval=0.0,
+        subject="panique", days=1.5, offsets=((10, 165), (10, 165)), size=(20, 40),
+        x={"panique": 1.0, "gendarmerie": 0.04, "rumeur": 0.02}, perceval=0.0,
         outcry=("Brigade de gendarmerie", 0.8, 0.1, 0.65), followers=0.008,
     ),
 }  # fmt: skip
