@@ -9,7 +9,7 @@ import pytest
 from dlt_pipelines.sandbox import PlantedEvent, ledger, world
 
 LEARNT = timedelta(days=56)  # a series teaches before it alarms
-CLOSES = timedelta(days=10)  # days of silence that close a signal, and some
+CLOSES = timedelta(days=14)  # what a signal takes to close: days of silence after the last alarm
 
 
 def over() -> list[PlantedEvent]:
