@@ -77,6 +77,13 @@ PROCESSINGS = {
         MISSION,
         READERS,
     ),
+    "signaux": Processing(
+        "Triage des signaux",
+        "Savoir ce que valent les signaux levés, d’après ce qu’en disent les officiers de "
+        "permanence, pour en régler les seuils ; aucun agent n’est évalué.",
+        MISSION,
+        READERS,
+    ),
     "contexte": Processing(
         "Contexte public",
         "Situer les chiffres dans leur contexte, par des statistiques publiques.",
@@ -381,6 +388,8 @@ CATALOG: dict[str, Source] = {
             licence="Usage interne",
             url="https://www.gendarmerie.interieur.gouv.fr",
             reads="csv",
+            persons="Officiers de permanence",
+            retention={"verdicts": Retention("dit_at", 3 * YEAR)},
         ),
         Source(
             name="x",

@@ -25,7 +25,7 @@ class TriageError(ValueError):
 
 
 def log() -> Path:
-    """Return the file that receives the verdicts; nothing is ever taken from it."""
+    """Return the file that receives the verdicts until the door takes them."""
     return stores.depot() / "triage" / "verdicts-commande.csv"
 
 
