@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import Metric, record
-from dbt_project.udfs import volumes
+from dbt_project.udfs import counts, volumes
 
 Floats = NDArray[np.float64]
 Scores = Mapping[str, Floats]  # of each series, row by row
@@ -205,14 +205,14 @@ def trailing_z(series: Labelled) -> Floats:
 
 
 def eears(series: Labelled) -> Floats:
-    """Excess over the prediction bound of the same bin of the seven days before (epitweetr)."""
+    """Surprise of eEARS against the same bin of the seven days before, as users may choose it."""
     values, day = np.nan_to_num(series.values), _per_day(series)
     told = np.zeros(len(values))
     if len(values) > 7 * day:
-        before = np.stack([values[(7 - d) * day : len(values) - d * day] for d in range(1, 8)])
-        spread = np.maximum(before.std(0, ddof=1), 1e-6 + 0.02 * np.abs(before.mean(0)))
-        told[7 * day :] = (values[7 * day :] - before.mean(0)) / (spread * np.sqrt(1 + 1 / 7))
-    return np.maximum(told, 0)
+        floor = max(1e-6, 0.02 * float(np.median(np.abs(values[: series.probation]))))
+        chance = counts.eears(values[None], 7 * day, step=day, floor=floor)[2]
+        told[7 * day :] = -np.log10(np.maximum(chance[0], 1e-50))
+    return told
 
 
 def _once(detector: Callable[[Labelled], Floats]) -> Callable[[Labelled], Floats]:

@@ -34,6 +34,7 @@ from dlt_pipelines.sources import (
     signalements_agreges,
     ssmsi,
     structures,
+    triage,
     unites,
     x,
     youtube,
@@ -73,6 +74,13 @@ PROCESSINGS = {
         "Audience et conversations publiques",
         "Mesurer l’audience des sites et des comptes de la Gendarmerie, et repérer ce qui se "
         "propage sur ses sujets, sans suivre personne.",
+        MISSION,
+        READERS,
+    ),
+    "signaux": Processing(
+        "Triage des signaux",
+        "Savoir ce que valent les signaux levés, d’après ce qu’en disent les officiers de "
+        "permanence, pour en régler les seuils ; aucun agent n’est évalué.",
         MISSION,
         READERS,
     ),
@@ -369,6 +377,19 @@ CATALOG: dict[str, Source] = {
             url="https://www.masecurite.interieur.gouv.fr",
             reads="csv",
             persons=NOBODY,
+        ),
+        Source(
+            name="triage",
+            label="Triage des signaux",
+            pillar="signaux",
+            declare=triage.triage,
+            tables=("verdicts",),
+            max_age=timedelta(days=35),
+            licence="Usage interne",
+            url="https://www.gendarmerie.interieur.gouv.fr",
+            reads="csv",
+            persons="Officiers de permanence",
+            retention={"verdicts": Retention("dit_at", 3 * YEAR)},
         ),
         Source(
             name="x",

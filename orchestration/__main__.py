@@ -1,6 +1,7 @@
 """Command line: `python -m orchestration build|run|serve|alertes|sql|status|purge|erase|…`."""
 
 import argparse
+import getpass
 import os
 import signal
 import socket
@@ -46,6 +47,7 @@ STEP_OF = {
     "metrics": "Lecture de l'état",
     "sauvegarde": "Sauvegarde",
     "restauration": "Restauration",
+    "triage": "Triage d'un signal",
 }
 
 
@@ -91,6 +93,12 @@ def main() -> int:
     restored.add_argument(
         "--remplacer", action="store_true", help="mettre de côté les données en place"
     )
+    said = commands.add_parser("triage", help="lister les signaux ouverts, ou juger l'un d'eux")
+    said.add_argument("signal", nargs="?", help="identifiant du signal, tel que sa page le montre")
+    said.add_argument("verdict", nargs="?", help="vrai, faux, doublon ou « à suivre »")
+    said.add_argument("--mot", default="", help="quelques mots, caviardés avant d'être écrits")
+    said.add_argument("--agent", help="qui juge, gardé sous pseudonyme (compte de la session)")
+    said.add_argument("--debut", default="", help="début réel, s'il est connu : 2026-03-04T17:40")
     arguments = parser.parse_args()
     if arguments.command == "erase" and not (
         bool(arguments.pseudonyme) ^ bool(arguments.reference)
@@ -125,6 +133,8 @@ def main() -> int:
                 return save(arguments.folder, arguments.garder)
             case "restauration":
                 return restore(arguments.copy, arguments.remplacer)
+            case "triage":
+                return triage(arguments)
             case _:
                 return status()
     except KeyboardInterrupt:
@@ -441,6 +451,29 @@ def metrics(target: Path | None) -> int:
     fresh.write_text(told, "utf-8")
     fresh.chmod(0o644)
     os.replace(fresh, target)
+    return 0
+
+
+def triage(arguments: argparse.Namespace) -> int:
+    from orchestration.terminal import console
+    from orchestration.triage import TriageError, note, open_signals
+
+    try:
+        if arguments.signal is None:
+            signals = open_signals()
+            console.print(signals if signals.row_count else "Aucun signal ouvert.")
+            return 0
+        verdict = note(
+            arguments.signal,
+            arguments.verdict or "",
+            arguments.agent or getpass.getuser(),
+            arguments.mot,
+            arguments.debut,
+        )
+    except TriageError as refused:
+        print(refused, file=sys.stderr)
+        return 1
+    console.print(f"Noté : {arguments.signal}, {verdict}. Compté à la prochaine `make build`.")
     return 0
 
 

@@ -439,7 +439,8 @@ def publication_asset(context: dg.AssetExecutionContext) -> Events:
     )
 
 
-pages = page_marts()
+# The page of each signal, `[signal]`, is one asset: Dagster's names hold no brackets.
+pages = {page.translate({ord("["): "", ord("]"): ""}): read for page, read in page_marts().items()}
 
 
 def page_key(page: str) -> dg.AssetKey:

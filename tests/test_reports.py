@@ -35,6 +35,7 @@ FIRST = {
     "departement": "select '48'",  # small: some of its counts are hidden
     "campagne": "select campagne_cle from marts.fct_campagnes"
     " order by conclusion = 'non_estimable', campagne_cle limit 1",
+    "signal": "select signal_id from marts.fct_signaux order by ouvert_at desc limit 1",
 }
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [
@@ -84,9 +85,9 @@ def test_every_page_says_where_figures_come_from_and_what_they_do_not_say() -> N
         text = page.read_text("utf-8")
         assert "<Provenance" in text, page.name
         if page.stem != "index":
-            assert re.search(r"^## Ce que ce(s chiffres|tte \w+) ne di(sen)?t pas$", text, re.M), (
-                page.name
-            )
+            assert re.search(
+                r"^## Ce que ce(s chiffres|tte \w+| signal) ne di(sen)?t pas$", text, re.M
+            ), page.name
 
 
 def test_every_figure_says_what_it_covers() -> None:
@@ -215,7 +216,18 @@ def other_world(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             " where mois = (select max(mois) from marts.fct_signalements__totaux)"
         )
         connection.execute("update marts.fct_avis set delai_reponse_jours = null")
-        for mart in ("fct_comptes", "fct_volumes_sociaux__quotidiens", "fct_quarantaine"):
+        for mart in (
+            "fct_comptes",
+            "fct_volumes_sociaux__quotidiens",
+            "fct_quarantaine",
+            "fct_signaux",
+            "fct_signaux_preuves",
+            "fct_signaux__series",
+            "fct_signaux__evenements",
+            "fct_alertes_qualite",
+            "fct_rumeurs",
+            "fct_triage",
+        ):
             connection.execute(f"delete from marts.{mart}")
         _make_hostile(connection)
         connection.execute("checkpoint")
@@ -742,6 +754,51 @@ def test_the_page_of_a_departement_shows_what_sql_gives(visit: Visit, code: str)
     assert visit.faults == []
 
 
+def test_signals_are_listed_and_the_planted_panic_is_told_to_its_end(visit: Visit) -> None:
+    panic = _panic_signal(visit.world)
+    page = visit.page
+    visit.open("signaux/")
+    (open_ones,) = visit.world.sql("select count(*) from marts.fct_signaux where clos_at is null")
+    visit.expect_figure("Signaux ouverts", open_ones)
+    page.get_by_label("État").select_option(label="Clos ou expliqués")
+    page.get_by_label("Famille de sources").select_option(label="Réseaux sociaux")
+    places = str(panic["departements_codes"]).split(",")
+    page.get_by_label("Territoire").select_option(
+        label=next(
+            text
+            for text in page.get_by_label("Territoire").locator("option").all_inner_texts()
+            if text.endswith(f"({places[0]})")
+        )
+    )
+    page.locator(f'[data-signal="{panic["signal_id"]}"] a').click()
+    expect(page.locator("article h1")).to_have_text(str(panic["titre"]))
+    visit.expect_figure("Observé au plus haut", panic["observe_count"])
+    expect(page.get_by_text(str(panic["constat"]), exact=True)).to_be_visible()
+    expect(page.locator("[data-serie] svg")).to_have_attribute(
+        "aria-label", re.compile("en alerte")
+    )
+    for code in places:
+        expect(page.locator(f'[data-carte] path[data-code="{code}"]')).not_to_have_class(
+            re.compile("none")
+        )
+    for said in ("Confirmé", "Plus aucune alerte depuis"):
+        expect(page.locator("td", has_text=said).first).to_be_visible()
+    assert visit.faults == []
+
+
+def _panic_signal(world: World) -> dict[str, object]:
+    """Return the last signal of a planted panic that is over."""
+    with duckdb.connect(str(world.published), read_only=True) as connection:
+        rows = connection.execute(
+            "select * from marts.fct_signaux where sujet = 'panique' and famille = 'reseaux'"
+            " and confirme_at is not null and clos_at is not null"
+            " and departements_codes is not null order by clos_at desc limit 1"
+        ).fetch_arrow_table()
+    assert rows.num_rows, "no panic opened, was confirmed and closed"
+    [signal] = rows.to_pylist()
+    return dict(signal)
+
+
 @pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.parametrize("hours", [1, 24 * 365 * 100])
@@ -784,6 +841,10 @@ def test_real_disagreeing_and_empty_worlds_say_so(chromium: Browser, other_world
 
     page.goto(other_world.address + "visibilite/", wait_until="networkidle")
     expect(page.get_by_text("Aucun compte", exact=True).filter(visible=True)).to_be_visible()
+    page.goto(other_world.address + "signaux/", wait_until="networkidle")
+    visit.expect_figure("Signaux ouverts", 0)
+    expect(page.get_by_text("Aucun signal ne répond à ces choix", exact=False)).to_be_visible()
+    expect(page.get_by_text("Aucune histoire ne monte").filter(visible=True)).to_be_visible()
     assert visit.faults == []
     context.close()
 

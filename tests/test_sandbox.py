@@ -554,6 +554,46 @@ def test_fraud_rises_everywhere_and_falls_where_people_were_warned() -> None:
     assert {"fraude", "prevention"} <= seen
 
 
+def test_panic_is_said_where_it_is_and_told_to_us_the_day_after() -> None:
+    [panic, *_] = [event for event in ledger(YEAR) if event.kind == "panique"]
+    towns = {
+        town
+        for place in story.departements()
+        if place.code in panic.departements
+        for town in place.villes
+    }
+    query = next(subject.query for subject in SUBJECTS if subject.name == panic.subject)
+
+    def said(start: datetime, end: datetime) -> float:
+        """Return the posts a day that name a town of the panic."""
+        posts = [
+            post
+            for network in ("mastodon", "bluesky")
+            for post in social.between(YEAR.seed, YEAR.size, query, start, end, network)
+        ]
+        named = sum(any(town in post.text for town in towns) for post in posts)
+        return named / ((end - start) / timedelta(days=1))
+
+    usual = said(panic.start - timedelta(days=28), panic.start)
+    assert said(panic.start, panic.start + timedelta(days=1)) > 5 * usual
+    day = panic.start.astimezone(story.PARIS).date()
+    with tables.connect(YEAR, "experiences", "ma_gendarmerie") as db:
+        told = db.execute(
+            "select date_de_publication::date - ?, count(*) from experiences where ?"
+            " .list_contains(code_insee_departement_usager) and date_de_publication::date"
+            " between ? and ? group by 1",
+            [day, list(panic.departements), day - timedelta(1), day + timedelta(1)],
+        ).fetchall()
+        asked = db.execute(
+            "select count(*) filter (where date like ?), count(*) / count(distinct date[:10])"
+            " from contacts where motif = 'Mouvement de foule'",
+            [f"{day + timedelta(1):%d/%m/%Y}%"],
+        ).fetchone()
+    counts = dict(told)
+    assert counts[1] > 2 * max(counts.get(0, 0), counts.get(-1, 0))
+    assert asked and asked[0] > 4 * asked[1]
+
+
 def test_flood_gains_followers_near_the_water() -> None:
     flood = next(event for event in ledger(YEAR) if event.kind == "inondation")
     before, after = (

@@ -255,6 +255,36 @@ def test_moyens(data: Path) -> None:
     assert not land("moyens").changed
 
 
+# --- triage ---------------------------------------------------------------------------------------
+
+
+def test_triage(data: Path) -> None:
+    drop(data, "triage", "triage.csv")
+    landing = land("triage")
+    assert (landing.total("read"), landing.total("new"), landing.warnings) == (7, 3, [])
+    rows = query(
+        "select signal_id, agent, dit_at, verdict, mot from raw_triage.verdicts order by 3"
+    )
+    assert [row[0] for row in rows] == ["5f1c09ab", "5f1c09ab", "77aa01bc"]
+    assert [row[3] for row in rows] == ["Vrai", "à suivre", "FAUX"]
+    assert rows[0][4] == "Confirmé par la patrouille, rappeler le [telephone]."
+    # Who said it: one pseudonym each, and the name nowhere.
+    assert rows[0][1] == rows[2][1] != rows[1][1]
+    assert all(len(row[1]) == 32 for row in rows)
+    assert set_aside("triage") == [
+        (5, "verdict", "n’est ni vrai, ni faux, ni doublon, ni à suivre"),
+        (6, "signal_id", "n’est pas l’identifiant d’un signal"),
+        (7, "agent", "valeur obligatoire absente"),
+        (8, "debut_at", "postérieur au verdict"),
+    ]
+    assert not land("triage").changed
+
+
+def test_triage_waits_for_its_first_file(data: Path) -> None:
+    assert land("triage").total("read") == 0
+    assert query("select count(*) from raw_triage.verdicts") == [(0,)]
+
+
 # --- data.gouv.fr ---------------------------------------------------------------------------------
 
 HEADER = "\ufeffCode_departement;annee;indicateur;nombre;taux_pour_mille\r\n"

@@ -188,7 +188,7 @@ def test_a_story_is_described_and_never_judged():
     assert story["montee_at"] == NOON + timedelta(minutes=21)
     assert (story["publications_count"], story["vitesse_max_par_heure"]) == (5, 5)
     assert story["plateformes"] == ["bluesky", "mastodon", "x"]
-    assert story["departements"] == ["22", "29"]
+    assert story["departements"] == ["29", "22"]
     assert story["portee_count"] == 116
     assert (story["doute_count"], story["dementi_count"]) == (2, 1)
     assert (story["reponse_officielle"], story["reponse_delai_minutes"]) == ("lien", 7.0)

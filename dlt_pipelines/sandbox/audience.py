@@ -15,7 +15,13 @@ LOOKED_AT = Rhythm(
 
 # Kind of event → share of it that people feel who look there; below zero, it turns its sense: a
 # campaign lowers frauds and draws readers, a breakdown is talked about and empties the site.
-ON_NETWORKS = {"inondation": 0.25, "rumeur": 0.1, "fraude": 0.15, "prevention": -0.8}
+ON_NETWORKS = {
+    "inondation": 0.25,
+    "rumeur": 0.1,
+    "fraude": 0.15,
+    "panique": 0.03,
+    "prevention": -0.8,
+}
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,9 @@ PAGES = (
     Page("demo-prevention", "/arnaques", "Arnaques", 420, {"prevention": -3.0, "fraude": 1.2}),
     Page("demo-prevention", "/rumeurs", "Vérifier une rumeur", 60, {"rumeur": 0.8}),
     Page("demo-masecurite", "accueil", "Ma Sécurité", 6100, {"inondation": 0.05, "rumeur": 0.03}),
-    Page("demo-masecurite", "tchat", "Tchat", 900, {"inondation": 0.2, "panne": 0.8}),
+    Page(
+        "demo-masecurite", "tchat", "Tchat", 900, {"inondation": 0.2, "panne": 0.8, "panique": 0.03}
+    ),
     Page("demo-masecurite", "perceval", "Perceval", 1300, {"fraude": 1.2, "prevention": 0.5}),
     Page("demo-pre-plainte", "accueil", "Pré-plainte en ligne", 4300, {"panne": -0.35}),
     Page("demo-pre-plainte", "declaration", "Déclarer les faits", 2900, {"panne": -0.42}),

@@ -20,6 +20,7 @@ from (values
     ('Signalement', 'Maltraitance animale', 2, '', 0),
     ('Signalement', 'Intempéries et inondation', 0.3, 'inondation', 90),
     ('Signalement', 'Rumeur et fausse information', 0.4, 'rumeur', 60),
+    ('Signalement', 'Mouvement de foule', 0.3, 'panique', 120),
     ('PNAV', 'Signalement', 1, '', 0)
 ) as reasons (motif_parent, motif, daily, kind, lift);
 

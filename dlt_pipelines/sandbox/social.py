@@ -1,4 +1,4 @@
-"""What social networks would tell: invented accounts, and what is said about six subjects."""
+"""What social networks would tell: invented accounts, and what is said about seven subjects."""
 
 import tomllib
 import unicodedata
@@ -58,6 +58,10 @@ SUBJECTS = (
     Subject(
         "plainte_en_ligne",
         '("pré-plainte" OR "plainte en ligne" OR masecurite) lang:fr -is:retweet', 8, CHATTER,
+    ),
+    Subject(
+        "panique", '(panique OR "mouvement de foule" OR "coups de feu") lang:fr -is:retweet',
+        4, CHATTER,
     ),
 )  # fmt: skip
 

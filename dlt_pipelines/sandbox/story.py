@@ -217,6 +217,13 @@ KINDS = {
         x={"gendarmerie": 1.0, "plainte_en_ligne": 2.0}, perceval=0.0,
         outcry=("Pré-plainte en ligne (PPEL)", 1.2, 0.02, 0.9), followers=0.0,
     ),
+    # A crowd runs as people leave work; the networks say so at once, those who write to us the
+    # day after.
+    "panique": Kind(
+        subject="panique", days=1.5, offsets=((10, 165), (10, 165)), size=(20, 40),
+        x={"panique": 1.0, "gendarmerie": 0.04, "rumeur": 0.02}, perceval=0.0,
+        outcry=("Brigade de gendarmerie", 0.8, 0.1, 0.65), followers=0.008,
+    ),
 }  # fmt: skip
 
 # Neighbours that share a river or a storm.
@@ -267,6 +274,9 @@ def _half_year(seed: int, half: int) -> tuple[PlantedEvent, ...]:
         elif name == "rumeur":
             day += timedelta((4 - day.weekday()) % 7)
             hour = 18
+        elif name == "panique":
+            where = rng.choice(BASINS)[: rng.randint(1, 3)]
+            hour = 16
         start = datetime(day.year, day.month, day.day, hour, tzinfo=PARIS).astimezone(UTC)
         end = start + timedelta(days=kind.days)
         events.append(PlantedEvent(name, kind.subject, where, start, end, size))

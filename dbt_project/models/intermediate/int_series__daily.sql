@@ -21,6 +21,10 @@ avis as (
     where is_perimetre_gendarmerie
 ),
 
+besoins as (
+    select * from {{ ref('int_messages__besoins') }}
+),
+
 signalements as (
     select * from {{ ref('int_signalements__unioned') }}
 ),
@@ -50,6 +54,20 @@ avis_sujets as (
             correspondances.famille = 'avis'
             and lower(avis.service_label) like correspondances.motif
     where avis.ressenti = 'negatif'
+    union all
+    -- What happens is told to whatever service one has dealt with, in whatever tone.
+    select
+        avis.source,
+        correspondances.sujet,
+        avis.departement_code,
+        avis.jour,
+        avis.origine
+    from avis
+    inner join besoins on avis.avis_id = besoins.message_id
+    inner join correspondances
+        on
+            correspondances.famille = 'besoins'
+            and besoins.besoin_code like correspondances.motif
     union all
     select
         source,

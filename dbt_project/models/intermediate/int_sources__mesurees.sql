@@ -15,6 +15,7 @@
     ('campagnes', 'stg_campagnes__campagnes', 'debut_le'),
     ('moyens', 'stg_moyens__moyens', 'debut_le'),
     ('signalements_agreges', 'stg_signalements_agreges__releves', 'debut_le'),
+    ('triage', 'stg_triage__verdicts', jour_paris('dit_at')),
     ('x', 'stg_x__comptes', 'jour'),
     ('x', 'stg_x__volumes', jour_paris('debut_at')),
     ('x', 'stg_x__publications', jour_paris('publie_at')),
