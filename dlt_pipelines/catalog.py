@@ -510,7 +510,7 @@ CATALOG: dict[str, Source] = {
             label="Piano Analytics (AT Internet)",
             pillar="visibilite",
             declare=piano.piano,
-            tables=("visits", "pages", "geo"),
+            tables=("visits", "pages", "geo", "means"),
             max_age=timedelta(days=3),
             licence="Usage interne",
             url="https://developers.atinternet-solutions.com/piano-analytics/data-api/",

@@ -397,6 +397,11 @@ def test_piano_keeps_the_visits_whose_hour_it_lost(frozen: Serve) -> None:
         ("2026-03", "Auvergne-rhone-alpes", 30),
         ("2026-03", "N/A", 13),
     ]
+    rows, _ = landed["means"]
+    assert picked(rows, "month", "src", "device_type", "m_visits") == [
+        ("2026-03", "Search engines", "Mobile Phone", 31),
+        ("2026-03", "N/A", "Desktop", 12),
+    ]
     assert {asked["headers"]["x-api-key"] for asked in service.asked} == {"acces_secret"}
     assert all(json.loads(asked["params"]["sort"]) for asked in service.asked)
     starts = {
@@ -404,7 +409,7 @@ def test_piano_keeps_the_visits_whose_hour_it_lost(frozen: Serve) -> None:
         for asked in service.asked
     }
     # A month is asked whole, days are not.
-    assert sorted(starts.values()) == ["2026-03-01", "2026-03-02", "2026-03-02"]
+    assert sorted(starts.values()) == ["2026-03-01"] * 2 + ["2026-03-02"] * 2
 
 
 def test_piano_is_read_in_halves_past_its_limit(

@@ -24,10 +24,19 @@ REGIONS = {
     "Pays de la Loire": "Pays-de-la-loire",
 }
 ABROAD = {"Belgium": 0.02, "Switzerland": 0.01}
+SOURCES = {
+    "Search engines": 0.46,
+    "Direct traffic": 0.27,
+    "Referrer sites": 0.15,
+    "Social media": 0.08,
+    "Email marketing": 0.02,
+    "N/A": 0.02,
+}
+DEVICES = {"Mobile Phone": 0.61, "Desktop": 0.33, "Tablet": 0.05, "N/A": 0.01}
 
 
 class Piano:
-    """`getData` over three groups of columns: hours, pages, places."""
+    """`getData` over four groups of columns: hours, pages, places, means."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -103,20 +112,18 @@ class Piano:
                 for page in audience.pages(part)
                 for day in days(start, end)
             ]
+        named, shares = (
+            (("src", "device_type"), _means())
+            if "src" in columns
+            else (("geo_country", "geo_region", "geo_city"), _places())
+        )
         rows = []
         for part in PARTS:
             total = sum(audience.visits(seed, size, part, day) for day in days(start, end))
-            for country, region, city, share in _places():
+            for *values, share in shares:
                 if visits := round(total * share):
-                    rows.append(
-                        {
-                            "geo_country": country,
-                            "geo_region": region,
-                            "geo_city": city,
-                            "site_level2": part,
-                            "m_visits": visits,
-                        }
-                    )
+                    told = dict(zip(named, values, strict=True))
+                    rows.append({**told, "site_level2": part, "m_visits": visits})
         return rows
 
 
@@ -136,6 +143,14 @@ def _places() -> list[tuple[str, str, str, float]]:
             )
             for place in departements()
         ),
+    ]
+
+
+def _means() -> list[tuple[str, str, float]]:
+    return [
+        (source, device, share * part)
+        for source, share in SOURCES.items()
+        for device, part in DEVICES.items()
     ]
 
 

@@ -1,9 +1,9 @@
-"""Piano Analytics (AT Internet): visits by hour, pages seen by day, regions by month.
+"""Piano Analytics (AT Internet): visits by hour, pages seen by day, places and means by month.
 
 Origin    : Data API v3, `getData`, key of a user who sees the sites.
 Licence   : figures of our own sites.
 Grain     : one row per part of a site (`site_level2`) and hour, Paris time; per page and day; per
-            part of the world and month.
+            part of the world and month; per source, device and month.
 Personal  : none (counts; unique visitors, that do not add up, are not asked).
 """
 
@@ -54,6 +54,15 @@ GEO: dict[str, Any] = {
     "m_visits": COUNT,
 }
 
+MEANS: dict[str, Any] = {
+    "site_id": ID,
+    "site_level2": ID,
+    "month": {**ID, "x-format": "mois"},
+    "src": ID,
+    "device_type": ID,
+    "m_visits": COUNT,
+}
+
 
 @dlt.source
 def piano(
@@ -65,7 +74,7 @@ def piano(
     until: date | None = None,
     session: Session | None = None,
 ) -> Iterable[DltResource]:
-    """Yield the resources `visits`, `pages` and `geo`.
+    """Yield the resources `visits`, `pages`, `geo` and `means`.
 
     Args:
         base_url: root of the Data API, with its version.
@@ -111,7 +120,15 @@ def piano(
         for site, first, pages_of_rows in slices(since.replace(day=1), columns, {}):
             yield from _answers("geo", site, first, pages_of_rows, month=f"{first:%Y-%m}")
 
-    return visits, pages, geo
+    @dlt.resource(
+        primary_key=["site_id", "site_level2", "month", "src", "device_type"], columns=MEANS
+    )
+    def means() -> Iterator[dict[str, Any]]:
+        columns = ["src", "device_type", "site_level2", "m_visits"]
+        for site, first, pages_of_rows in slices(since.replace(day=1), columns, {}):
+            yield from _answers("means", site, first, pages_of_rows, month=f"{first:%Y-%m}")
+
+    return visits, pages, geo, means
 
 
 def _answers(
