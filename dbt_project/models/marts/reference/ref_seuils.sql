@@ -1,0 +1,23 @@
+with methodes as (
+    select * from {{ ref('ref_methodes') }}
+),
+
+seuils as (
+    select * from {{ ref('taxo_seuils') }}
+)
+
+select
+    methode_id,
+    parametre,
+    valeur,
+    version,
+    description
+from methodes
+union all
+select
+    'publication' as methode_id,
+    seuil as parametre,
+    cast(valeur as double) as valeur,
+    1 as version,
+    raison as description
+from seuils
