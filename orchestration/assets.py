@@ -27,7 +27,7 @@ from dlt_pipelines.catalog import CATALOG
 from dlt_pipelines.landings import Landing, LandingError, land, land_together
 from orchestration import alerts, marks, publication, rights, warehouse
 from orchestration.faults import behind, explain
-from orchestration.site import SiteError, build_site, page_marts
+from orchestration.site import REPORTS, SiteError, build_site, page_marts
 
 WRITER = "duckdb_writer"
 SITE_BUILDER = "site_builder"
@@ -395,7 +395,17 @@ published = dg.AssetKey(["published", "cyberimpact"])
             group_name="publication",
             kinds={"duckdb", "parquet"},
             description="Les tables marts, telles que les analystes et le site les lisent.",
-        )
+        ),
+        *(
+            dg.AssetSpec(
+                ["marts", mart],
+                deps=[published],
+                group_name="publication",
+                kinds={"duckdb", "parquet"},
+                description=described,
+            )
+            for mart, (described, _) in publication.OF_ITSELF.items()
+        ),
     ],
     check_specs=[
         dg.AssetCheckSpec(
@@ -420,6 +430,7 @@ def publication_asset(context: dg.AssetExecutionContext) -> Events:
                 *targets,
                 warehouse.descriptions(MANIFEST),
                 warehouse.marts_without_source(MANIFEST),
+                warehouse.verdicts(MANIFEST),
             )
         marks.put("publication", made_from, rows, *targets)
     yield dg.MaterializeResult(
@@ -432,6 +443,8 @@ def publication_asset(context: dg.AssetExecutionContext) -> Events:
             "lignes par table": dg.MetadataValue.json(rows),
         },
     )
+    for mart in publication.OF_ITSELF:
+        yield dg.MaterializeResult(asset_key=["marts", mart], metadata={"inchangé": is_unchanged})
     yield dg.AssetCheckResult(asset_key=published, passed=True, metadata={"tables": len(rows)})
     context.log.info(
         ("inchangé · " if is_unchanged else "")
@@ -466,8 +479,8 @@ def site(context: dg.AssetExecutionContext) -> Events:
     with told_plainly(context):
         content = publication.content(stores.published())
     made_from = marks.fingerprint(
-        content,
-        marks.files(stores.ROOT / "reports", leave_out=("node_modules", ".evidence", "build")),
+        sorted(content.items()),
+        marks.files(REPORTS, leave_out=("node_modules", ".evidence", "build")),
     )
     is_unchanged = marks.get("site", made_from, stores.site() / "index.html") is not None
     if not is_unchanged:
@@ -477,8 +490,17 @@ def site(context: dg.AssetExecutionContext) -> Events:
                 stores.published(), stores.site(), stores.data() / "reports", context.log.info
             )
         marks.put("site", made_from, "", stores.site() / "index.html")
-    for page in pages:
-        yield dg.MaterializeResult(asset_key=page_key(page), metadata={"inchangé": is_unchanged})
+    for page, read in pages.items():
+        # Dagster then shows which pages say something else than yesterday.
+        version = marks.fingerprint(
+            (REPORTS / "pages" / f"{page}.md").read_text("utf-8"),
+            [content.get(mart) for mart in sorted(read)],
+        )
+        yield dg.MaterializeResult(
+            asset_key=page_key(page),
+            metadata={"inchangé": is_unchanged},
+            data_version=dg.DataVersion(version),
+        )
     context.log.info(("inchangé · " if is_unchanged else "") + f"{len(pages)} pages")
 
 

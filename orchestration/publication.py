@@ -1,4 +1,4 @@
-"""Publish the marts: write beside, audit, attack, swap.
+"""Publish the marts: write beside, audit, attack, describe, swap.
 
 A reader that holds the old file keeps it, a new reader gets the new one, and neither meets the
 writer: on one live file 158 of 162 writer batches failed under four readers.
@@ -7,7 +7,9 @@ writer: on one live file 158 of 162 writer batches failed under four readers.
 import os
 import shutil
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import astuple, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -18,11 +20,59 @@ from dlt_pipelines import stores
 # The oldest storage that keeps our types: older readers (Node, JDBC, DBeaver) open it too.
 STORAGE_VERSION = "v1.2.0"
 
-DUCKDB, PARQUET = "cyberimpact.duckdb", "parquet"  # in the staging folder
+DUCKDB, PARQUET, CSV = "cyberimpact.duckdb", "parquet", "csv"  # in the staging folder
 
 
 # Mart -> (description, column -> description).
 Descriptions = Mapping[str, tuple[str, Mapping[str, str]]]
+
+# What the publication says of itself, so that nobody writes a catalogue that drifts.
+OF_ITSELF: Descriptions = {
+    "ref_tables": (
+        "Une ligne par table publiée, celle-ci comprise : ce qu'elle contient et combien.",
+        {
+            "table_name": "Nom de la table.",
+            "description": "Ce que vaut une ligne, et ce que la table ne dit pas.",
+            "lignes_count": "Nombre de lignes.",
+            "octets_count": "Taille du fichier Parquet, en octets ; vide pour cette table-ci.",
+            "publie_at": "Instant de la publication, en UTC.",
+        },
+    ),
+    "ref_colonnes": (
+        "Une ligne par table publiée et colonne.",
+        {
+            "table_name": "Nom de la table.",
+            "rang": "Rang de la colonne dans la table.",
+            "colonne": "Nom de la colonne.",
+            "type": "Type DuckDB.",
+            "description": "Ce que dit la colonne.",
+        },
+    ),
+    "fct_controles": (
+        "Une ligne par contrôle passé avant la publication. Un contrôle bloquant en défaut empêche "
+        "de publier : ceux qui sont en défaut ici avertissent.",
+        {
+            "controle": "Nom du contrôle.",
+            "table_name": "Table contrôlée, dans sa couche ; vide s'il en compare plusieurs.",
+            "nature": "Ce que le contrôle vérifie.",
+            "is_bloquant": "Vrai s'il empêche de publier.",
+            "is_reussi": "Vrai s'il n'a rien trouvé.",
+            "defauts_count": "Nombre de lignes en défaut.",
+        },
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check said before the publication: the columns of fct_controles."""
+
+    controle: str
+    table_name: str | None
+    nature: str
+    is_bloquant: bool
+    is_reussi: bool
+    defauts_count: int
 
 
 class PublicationError(RuntimeError):
@@ -35,10 +85,12 @@ def publish(
     parquet: Path,
     descriptions: Descriptions | None = None,
     may_be_empty: Collection[str] = (),
+    verdicts: Iterable[Verdict] = (),
 ) -> dict[str, int]:
     """Copy schema `marts` of `warehouse` to `published` and `parquet`, and return mart -> rows.
 
-    `parquet` becomes a symbolic link, the only folder that can be swapped in one step.
+    `parquet` and the folder `csv` beside it become symbolic links, the only folders that can be
+    swapped in one step. The tables of `OF_ITSELF` are added to the marts.
 
     Args:
         warehouse: the file dbt builds; read only.
@@ -47,6 +99,7 @@ def publish(
         descriptions: what analysts read beside each table and column in their tool.
         may_be_empty: marts whose own source holds no row; any other mart that had rows and has
             none any more stops the publication.
+        verdicts: what the checks of the warehouse said.
 
     Raises:
         PublicationError: the audit failed. The previous publication is untouched.
@@ -59,7 +112,9 @@ def publish(
         _audit(staging, rows)
         _refuse_emptied(rows, published, may_be_empty)
         _refuse_leaks(warehouse, staging)
-        stores.share(staging / PARQUET, staging / DUCKDB)
+        _describe(staging, verdicts)
+        stores.share(staging / PARQUET, staging / CSV, staging / DUCKDB)
+        _swap_folder(staging / CSV, parquet.with_name(CSV))
         _swap_folder(staging / PARQUET, parquet)
         os.replace(staging / DUCKDB, published)
     finally:
@@ -67,8 +122,11 @@ def publish(
     return rows
 
 
-def content(published: Path) -> str:
-    """Return a text that changes when a published name, type, comment or value changes."""
+def content(published: Path) -> dict[str, str]:
+    """Return mart -> a text that changes when a name, type, comment or value of it changes.
+
+    Left out: what follows from the others, and the time of the publication.
+    """
     with duckdb.connect(str(published), read_only=True) as connection:
         columns = connection.execute(
             "select table_name, column_name, data_type, comment from duckdb_columns()"
@@ -78,15 +136,21 @@ def content(published: Path) -> str:
             "select table_name, comment from duckdb_tables() where schema_name = 'marts'"
             " order by all"
         ).fetchall()
-        marts = [name for name, _ in tables]
-        digests = [f"select sum(hash({mart})) from marts.{mart}" for mart in marts]  # noqa: S608
-        rows = [connection.execute(digest).fetchone() for digest in digests]
-    return repr((tables, columns, rows))
+        digests = {
+            mart: connection.execute(f"select sum(hash({mart})) from marts.{mart}").fetchone()  # noqa: S608
+            for mart, _ in tables
+            if mart not in ("ref_tables", "ref_colonnes")
+        }
+    return {
+        mart: repr((dict(tables)[mart], [told for told in columns if told[0] == mart], digest))
+        for mart, digest in digests.items()
+    }
 
 
 def _copy(warehouse: Path, staging: Path, descriptions: Descriptions) -> dict[str, int]:
     rows = {}
-    (staging / PARQUET).mkdir()
+    for folder in (PARQUET, CSV):
+        (staging / folder).mkdir()
     with duckdb.connect() as connection:
         stores.attach(connection, warehouse, "warehouse", read_only=True)
         connection.execute(
@@ -96,13 +160,74 @@ def _copy(warehouse: Path, staging: Path, descriptions: Descriptions) -> dict[st
         for mart in _marts(connection, "warehouse"):
             source, target = f'warehouse.marts."{mart}"', f'staged.marts."{mart}"'
             connection.execute(f"create table {target} as from {source}")
-            connection.execute(f"copy {target} to '{_quoted(staging / PARQUET / mart)}.parquet'")
             rows[mart] = _count(connection, source)
-            described, columns = descriptions.get(mart, ("", {}))
-            connection.execute(f"comment on table {target} is '{_quoted(described)}'")
-            for column, said in columns.items():
-                connection.execute(f"comment on column {target}.\"{column}\" is '{_quoted(said)}'")
+            _write(connection, target, staging, mart)
+            _comment(connection, target, descriptions.get(mart, ("", {})))
     return rows
+
+
+def _write(connection: duckdb.DuckDBPyConnection, relation: str, staging: Path, mart: str) -> None:
+    for folder in (PARQUET, CSV):
+        file = staging / folder / f"{mart}.{folder}"
+        connection.execute(f"copy {relation} to '{_quoted(file)}' (format {folder})")
+
+
+def _comment(
+    connection: duckdb.DuckDBPyConnection, relation: str, told: tuple[str, Mapping[str, str]]
+) -> None:
+    described, columns = told
+    connection.execute(f"comment on table {relation} is '{_quoted(described)}'")
+    for column, said in columns.items():
+        connection.execute(f"comment on column {relation}.\"{column}\" is '{_quoted(said)}'")
+
+
+def _describe(staging: Path, verdicts: Iterable[Verdict]) -> None:
+    """Add the tables of `OF_ITSELF`, read from what is staged and from its comments."""
+    with duckdb.connect(str(staging / DUCKDB)) as connection:
+        connection.execute(
+            "create table marts.fct_controles (controle varchar, table_name varchar,"
+            " nature varchar, is_bloquant boolean, is_reussi boolean, defauts_count bigint)"
+        )
+        if rows := [astuple(verdict) for verdict in verdicts]:
+            connection.executemany(
+                "insert into marts.fct_controles values (?, ?, ?, ?, ?, ?)", rows
+            )
+        connection.execute(
+            "create table marts.ref_tables (table_name varchar, description varchar,"
+            " lignes_count bigint, octets_count bigint, publie_at timestamp)"
+        )
+        connection.execute(
+            "create table marts.ref_colonnes (table_name varchar, rang integer, colonne varchar,"
+            " type varchar, description varchar)"
+        )
+        for mart, told in OF_ITSELF.items():
+            _comment(connection, f"marts.{mart}", told)
+        connection.execute(
+            "insert into marts.ref_colonnes select table_name, column_index, column_name,"
+            " data_type, coalesce(comment, '') from duckdb_columns() where schema_name = 'marts'"
+            " order by all"
+        )
+        for mart in ("fct_controles", "ref_colonnes"):
+            _write(connection, f"marts.{mart}", staging, mart)
+        marts = connection.execute(
+            "select table_name, coalesce(comment, '') from duckdb_tables()"
+            " where schema_name = 'marts' order by all"
+        ).fetchall()
+        now = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+        for mart, described in marts:
+            parquet = staging / PARQUET / f"{mart}.parquet"
+            known = parquet.exists()
+            connection.execute(
+                "insert into marts.ref_tables values (?, ?, ?, ?, ?)",
+                [
+                    mart,
+                    described,
+                    _count(connection, f'marts."{mart}"') if known else len(marts),
+                    parquet.stat().st_size if known else None,
+                    now,
+                ],
+            )
+        _write(connection, "marts.ref_tables", staging, "ref_tables")
 
 
 def _audit(staging: Path, expected: dict[str, int]) -> None:

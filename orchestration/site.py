@@ -59,6 +59,7 @@ STACK_FRAME = re.compile(r"at .*:\d+:\d+\)?$|Node\.js v|\(Use `node|throw `|file
 SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD")
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
+DOWNLOADS = ("parquet", "csv")  # folders beside the publication, one file per table
 HASHED = re.compile(r"/_app/immutable/|/data/.*/[0-9a-f]{32}/")
 MART = re.compile(r"\bmarts\.([a-z]\w*)")
 
@@ -125,7 +126,7 @@ def build_site(published: Path, site: Path, work: Path, report: Callable[[str], 
             f"lire le journal {work / 'build.log'}",
         )
     _seal(built)
-    _swap(built, site)
+    _swap(built, site, work / "telechargements")
     report(f"site : {len(page_marts(work / 'pages'))} pages en {time.monotonic() - started:.0f} s")
 
 
@@ -153,11 +154,20 @@ def _prepare(published: Path, work: Path) -> None:
     record = json.dumps(traitements.record(doors), ensure_ascii=False, indent=1)
     (work / "static/traitements.json").write_text(record, encoding="utf-8")
     # A hard link holds one and the same publication for the whole build, even when the next
-    # one is swapped in meanwhile; another file system gets a copy.
+    # one is swapped in meanwhile.
+    _link(published, work / "published.duckdb")
+    (work / "telechargements").mkdir()
+    for folder in DOWNLOADS:
+        for file in published.parent.glob(f"{folder}/*.{folder}"):
+            _link(file, work / "telechargements" / file.name)
+
+
+def _link(file: Path | str, target: Path | str) -> None:
+    """Give `target` the content of `file`, that nobody writes to again, at no cost if possible."""
     try:
-        os.link(published, work / "published.duckdb")
-    except OSError:
-        shutil.copy2(published, work / "published.duckdb")
+        os.link(file, target)
+    except OSError:  # another file system
+        shutil.copy2(file, target)
 
 
 def _write_empty_marts(work: Path) -> None:
@@ -233,11 +243,12 @@ def _seal(built: Path) -> None:
         page.write_text(html.replace("<head>", f"<head>{meta}", 1), "utf-8")
 
 
-def _swap(built: Path, site: Path) -> None:
+def _swap(built: Path, site: Path, downloads: Path) -> None:
     """Make `site` a link to a fresh folder: replacing a link is one atomic rename."""
     site.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f"{site.name}-", dir=site.parent))
     shutil.copytree(built, fresh, dirs_exist_ok=True)
+    shutil.copytree(downloads, fresh / downloads.name, copy_function=_link)
     stores.share(fresh)
     previous = site.resolve() if site.exists() else None
     if site.is_dir() and not site.is_symlink():

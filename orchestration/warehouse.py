@@ -12,7 +12,7 @@ from typing import Any
 
 from dlt_pipelines import stores
 from dlt_pipelines.catalog import CATALOG
-from orchestration import marks
+from orchestration import marks, publication
 
 PROJECT = stores.ROOT / "dbt_project"
 LAYERS = ("staging", "intermediate", "marts", "seeds")
@@ -40,6 +40,21 @@ class Node:
     @property
     def is_broken(self) -> bool:
         return self.status in ("fail", "error")
+
+
+# What the generic tests verify, as readers of the quality page are told.
+NATURES = {
+    "unique": "Une valeur ne vient qu'une fois",
+    "unique_combination": "Une ligne par grain annoncé",
+    "told_once": "Un mot ne dit qu'une chose",
+    "not_null": "Jamais vide",
+    "not_null_proportion": "Rarement vide",
+    "not_negative": "Jamais négatif",
+    "relationships": "Renvoie à une ligne qui existe",
+    "known_in": "Renvoie à une ligne qui existe",
+    "accepted_values": "Un mot de la liste",
+    "one_of": "Un mot de la liste",
+}
 
 
 @dataclass(frozen=True)
@@ -143,6 +158,29 @@ def descriptions(manifest: dict[str, Any]) -> dict[str, tuple[str, dict[str, str
         for node in manifest["nodes"].values()
         if node["resource_type"] == "model" and node["schema"] == "marts"
     }
+
+
+def verdicts(manifest: dict[str, Any]) -> list[publication.Verdict]:
+    """Return what the tests said when the warehouse was last built whole; none if it was not."""
+    nodes = marks.get("warehouse", marks.made_from("warehouse"), stores.warehouse()) or []
+    found = []
+    for node in nodes:
+        test = manifest["nodes"].get(node["unique_id"], {})
+        if node["kind"] != "test" or not test:
+            continue
+        tested = manifest["nodes"].get(test.get("attached_node") or "", {})
+        nature = (test.get("test_metadata") or {"name": ""})["name"]
+        found.append(
+            publication.Verdict(
+                controle=test["name"],
+                table_name=f"{tested['schema']}.{tested['name']}" if tested else None,
+                nature=NATURES.get(nature, test["description"] or "Règle propre à l'entrepôt"),
+                is_bloquant=test["config"]["severity"].lower() == "error",
+                is_reussi=node["status"] == "pass",
+                defauts_count=node["failures"] or 0,
+            )
+        )
+    return found
 
 
 def marts_without_source(manifest: dict[str, Any]) -> set[str]:

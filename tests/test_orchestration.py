@@ -218,7 +218,7 @@ def test_publication_holds_the_marts_alone_with_types_and_descriptions(shelf: St
             "select tags['storage_version'] from duckdb_databases()"
             " where database_name = current_database()"
         ).fetchall()
-    assert tables == [
+    assert [table for table in tables if table[1] not in publication.OF_ITSELF] == [
         ("marts", "fct_avis", "Une ligne par avis, dit l'usager."),
         ("marts", "fct_comptes", ""),
     ]
@@ -226,6 +226,40 @@ def test_publication_holds_the_marts_alone_with_types_and_descriptions(shelf: St
     assert "v1.2" in storage[0][0]
     for mart in ("fct_avis", "fct_comptes"):
         assert duckdb.read_parquet(str(shelf.parquet / f"{mart}.parquet")).shape == (1000, 3)
+
+
+def test_the_publication_lists_itself_whole_from_its_own_comments(shelf: Stores) -> None:
+    described = {"fct_avis": ("Une ligne par avis, dit l'usager.", {"jour": "Jour de l'avis."})}
+    failed = publication.Verdict("unique_avis", "marts.fct_avis", "Unique", True, False, 3)
+    shelf.publish(descriptions=described, verdicts=[failed])
+    with duckdb.connect(str(shelf.published), read_only=True) as connection:
+        there = connection.execute("select table_name from duckdb_tables() order by 1").fetchall()
+        listed = dict(
+            connection.execute("select table_name, lignes_count from marts.ref_tables").fetchall()
+        )
+        counted = {
+            table: connection.execute(f"select count(*) from marts.{table}").fetchone()[0]
+            for (table,) in there
+        }
+        told = connection.execute(
+            "select type, description from marts.ref_colonnes"
+            " where table_name = 'fct_avis' and colonne = 'jour'"
+        ).fetchall()
+        undescribed = connection.execute(
+            "select colonne from marts.ref_colonnes where description = ''"
+            " and table_name not in ('fct_avis', 'fct_comptes')"
+        ).fetchall()
+        checks = connection.execute("from marts.fct_controles").fetchall()
+    assert listed == counted
+    assert told == [("DATE", "Jour de l'avis.")]
+    assert undescribed == []
+    assert checks == [("unique_avis", "marts.fct_avis", "Unique", True, False, 3)]
+    for format in ("parquet", "csv"):
+        folder = shelf.parquet.with_name(format)
+        assert {file.stem for file in folder.iterdir()} == set(listed)
+        for file in folder.iterdir():
+            rows = duckdb.sql(f"select count(*) from '{file}'").fetchone()
+            assert rows == (listed[file.stem],), file.name
 
 
 def test_a_reader_keeps_the_file_it_opened_and_the_next_gets_the_new_one(shelf: Stores) -> None:
