@@ -6,6 +6,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -127,6 +129,30 @@ def test_patches_are_made_for_the_locked_versions() -> None:
         assert packages[f"node_modules/{'/'.join(name)}"]["version"] == version
 
 
+@pytest.mark.parametrize("text", ["", "Download"])
+def test_a_patch_whose_text_moved_upstream_stops_the_installation(
+    tmp_path: Path, text: str
+) -> None:
+    name, version = "@evidence-dev/core-components", "5.4.2"
+    patch = REPORTS / "patches" / f"{name.replace('/', '+')}+{version}.patch"
+    installed, package = (root / "node_modules" / name for root in (REPORTS, tmp_path))
+    touched = rf"^--- a/node_modules/{name}/(.*)$"
+    for file in ("package.json", *re.findall(touched, patch.read_text("utf-8"), re.M)):
+        (package / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(installed / file, package / file)
+    (tmp_path / "package.json").write_text(json.dumps({"dependencies": {name: version}}))
+    (tmp_path / "patches").mkdir()
+    shutil.copy(patch, tmp_path / "patches")
+    undo = ["git", "apply", "--reverse", str(patch)]
+    subprocess.run(undo, cwd=tmp_path, check=True)  # as npm unpacks it
+    if text:
+        moved = package / "dist/unsorted/ui/DownloadData.svelte"
+        moved.write_text(moved.read_text("utf-8").replace(text, "Save as"), "utf-8")
+    apply = [str(REPORTS / "node_modules/.bin/patch-package"), "--error-on-fail"]
+    outcome = subprocess.run(apply, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (outcome.returncode != 0) == bool(text), outcome.stdout + outcome.stderr
+
+
 def test_the_lock_names_no_registry() -> None:
     assert '"resolved"' not in (REPORTS / "package-lock.json").read_text("utf-8")
 
@@ -150,11 +176,11 @@ def test_a_mart_that_is_missing_is_named_and_the_previous_site_stays(
     published = tmp_path / "published.duckdb"
     shutil.copy(built / "published/cyberimpact.duckdb", published)
     with duckdb.connect(str(published)) as connection:
-        connection.execute("drop table marts.fct_avis")
+        connection.execute("drop table marts.fct_avis__mensuels")
     site = tmp_path / "site"
     site.mkdir()
     (site / "index.html").write_text("hier")
-    with pytest.raises(SiteError, match=r"sources.*\n?.*fct_avis"):
+    with pytest.raises(SiteError, match=r"sources.*\n?.*fct_avis__mensuels"):
         build_site(published, site, tmp_path / "work", lambda _: None)
     assert (site / "index.html").read_text() == "hier"
 
@@ -215,8 +241,11 @@ def other_world(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             "update marts.fct_signalements__totaux set ages_count = 987654, is_concordant = false"
             " where mois = (select max(mois) from marts.fct_signalements__totaux)"
         )
-        connection.execute("update marts.fct_avis set delai_reponse_jours = null")
+        connection.execute(
+            "update marts.fct_avis__mensuels set delais_count = 0, delais_jours = null"
+        )
         for mart in (
+            "fct_avis__delais",
             "fct_comptes",
             "fct_volumes_sociaux__quotidiens",
             "fct_quarantaine",
@@ -265,7 +294,7 @@ def test_the_server_gives_parts_of_files_compresses_pages_and_closes_the_doors(
     built: Path, world: World
 ) -> None:
     site = built / "site"
-    parquet = next(site.rglob("fct_avis.parquet"))
+    parquet = next(site.glob("data/**/fct_avis__mensuels.parquet"))
     path = parquet.relative_to(site).as_posix()
     status, headers, body = _get(
         world.address + path, Range="bytes=4-19", **{"Accept-Encoding": "gzip"}
@@ -399,6 +428,58 @@ def test_a_page_opens_in_french_without_error_nor_request_outside(visit: Visit, 
     assert serious == []
 
 
+# Serves a site and opens its pages where no other host exists; then makes a choice, which takes
+# the database of the browser, its worker and its WebAssembly.
+ALONE = """
+import json, sys
+from pathlib import Path
+import duckdb
+from playwright.sync_api import expect, sync_playwright
+from tests.test_reports import ARGUMENTS, CHROMIUM, PAGES, Visit, World, _served
+
+site, published = map(Path, sys.argv[1:])
+faults = {}
+with sync_playwright() as playwright:
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    for address in _served(site):
+        visit = Visit(browser.new_page(), World(address, published))
+        visit.page.on("requestfailed", lambda request: visit.faults.append(request.url))
+        visit.open("actions/")
+        visit.page.get_by_label("Territoire").select_option(value="59")
+        (count,) = visit.world.sql(
+            "select sum(signalements_count)::bigint from marts.fct_signalements__departements"
+            " where source = 'perceval' and departement_code = '59'"
+        )
+        visit.expect_figure("Signalements", count)
+        for path in PAGES:
+            visit.page.goto(address + path, wait_until="networkidle")
+            expect(visit.page.locator("article h1")).to_be_visible()
+        print(json.dumps(visit.faults))
+    browser.close()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_the_site_works_where_the_loopback_is_the_only_network(
+    built: Path, chromium: Browser
+) -> None:
+    alone = ["unshare", "--map-root-user", "--net", "sh", "-c", 'ip link set lo up && exec "$@"']
+    if subprocess.run([*alone, "-", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("network namespaces are not permitted here")
+    published = built / "published/cyberimpact.duckdb"
+    outcome = subprocess.run(
+        [*alone, "-", sys.executable, "-c", ALONE, str(built / "site"), str(published)],
+        cwd=stores.ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert outcome.returncode == 0, outcome.stderr[-3000:]
+    assert json.loads(outcome.stdout) == []
+
+
 @pytest.mark.slow
 @pytest.mark.browser
 def test_home_compares_three_months_with_the_same_months_a_year_before(visit: Visit) -> None:
@@ -482,15 +563,84 @@ def test_perception_shows_the_published_counts_and_its_filters_compose(visit: Vi
         visit.expect_figure("Avis qui ont reçu une réponse", _percent(answered))
 
     expect_counts("true")
-    (dated,) = visit.world.sql(f"select count(delai_reponse_jours) from {avis}")
-    if dated:
-        (mean,) = visit.world.sql(f"select round(avg(delai_reponse_jours), 1) from {avis}")
-        visit.expect_figure("Délai moyen de réponse", str(mean).replace(".", ","))
+    mean, most = visit.world.sql(
+        "select round(avg(delai_reponse_jours), 1), quantile_disc(delai_reponse_jours, 0.75)"
+        f" from {avis}"
+    )
+    visit.expect_figure("Délai moyen de réponse", str(mean).replace(".", ","))
+    visit.expect_figure("Trois réponses sur quatre arrivent en", str(most))
     visit.page.get_by_label("Périmètre").select_option(label="Périmètre Gendarmerie")
     expect_counts("is_perimetre_gendarmerie")
     (year,) = visit.world.sql(f"select max(year(jour)) from {avis}")
     visit.page.get_by_label("Période").select_option(label=f"Année {year}")
     expect_counts(f"is_perimetre_gendarmerie and year(jour) = {year}")
+    visit.page.get_by_label("Territoire").select_option(label="59 Nord")
+    chosen = f"is_perimetre_gendarmerie and year(jour) = {year} and departement_code = '59'"
+    expect_counts(chosen)
+    # Whoever receives the address sees the same figures, and the same choices.
+    shared = visit.page.url
+    for said in ("perimetre=is_perimetre_gendarmerie", f"annee-{year}", "territoire=59-nord"):
+        assert said in shared
+    visit.page.goto("about:blank")
+    visit.page.goto(shared, wait_until="networkidle")
+    expect_counts(chosen)
+    expect(visit.page.get_by_label("Territoire").locator("option:checked")).to_have_text("59 Nord")
+    visit.page.get_by_label("Territoire").select_option(label="Toute la France")
+    assert "territoire" not in visit.page.url
+    # What is no option of ours is nothing: it never reaches a query.
+    visit.page.goto(visit.world.address + "perception/?periode=false or 1=1&perimetre=drop")
+    expect_counts("true")
+    assert visit.faults == []
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_audience_pre_plaintes_and_contacts_show_the_published_sums(visit: Visit) -> None:
+    visit.open("audience/")
+    visits, views = visit.world.sql(
+        "select sum(visites_count)::bigint, sum(pages_vues_count)::bigint"
+        " from marts.fct_audience__mensuels"
+        " where mois > (select max(mois) from marts.fct_audience__mensuels) - interval 12 month"
+    )
+    visit.expect_figure("Visites", visits)
+    visit.expect_figure("Pages vues", views)
+    visit.page.goto(visit.world.address + "pre-plainte/", wait_until="networkidle")
+    count, minutes = visit.world.sql(
+        "select sum(declarations_count)::bigint, round(sum(duree_secondes) / 60.0"
+        " / sum(declarations_count) filter (where duree_secondes is not null), 1)"
+        " from marts.fct_pre_plaintes"
+    )
+    visit.expect_figure("Pré-plaintes", count)
+    shown = visit.page.locator('[data-chiffre="Durée moyenne d’une déclaration"] .value')
+    expect(shown).to_have_text(re.compile(rf"^{str(minutes).replace('.', ',')}\sminutes$"))
+    visit.page.goto(visit.world.address + "contacts/", wait_until="networkidle")
+    (contacts,) = visit.world.sql(
+        "select sum(contacts_count)::bigint from marts.fct_contacts"
+        " where mois > (select max(mois) from marts.fct_contacts) - interval 12 month"
+    )
+    visit.expect_figure("Contacts", contacts)
+    assert visit.faults == []
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_every_published_table_is_listed_and_downloaded_from_the_site(visit: Visit) -> None:
+    with duckdb.connect(str(visit.world.published), read_only=True) as connection:
+        tables = connection.execute(
+            "select table_name from duckdb_tables() where schema_name = 'marts' order by 1"
+        ).fetchall()
+    visit.open("donnees/")
+    listed = visit.page.locator("[data-table]").evaluate_all(
+        "nodes => nodes.map((node) => node.dataset.table)"
+    )
+    assert [(name,) for name in listed] == tables
+    for name in listed:
+        for format, start in (("parquet", b"PAR1"), ("csv", b"")):
+            status, _, body = _get(f"{visit.world.address}telechargements/{name}.{format}")
+            assert status == 200 and body.startswith(start), name
+    visit.page.get_by_label("Chercher une table").fill("fct_pre_plaintes")
+    expect(visit.page.locator('[data-table="fct_pre_plaintes"]')).to_be_visible()
+    expect(visit.page.locator('[data-table="ref_regions"]')).to_have_count(0)
     assert visit.faults == []
 
 
@@ -836,7 +986,7 @@ def test_real_disagreeing_and_empty_worlds_say_so(chromium: Browser, other_world
     expect(page.get_by_text("Données de démonstration, inventées")).to_have_count(0)
 
     page.goto(other_world.address + "perception/", wait_until="networkidle")
-    expect(page.get_by_text("ne date aucune réponse")).to_be_visible()
+    expect(page.get_by_text("Aucune réponse n’est datée")).to_be_visible()
     expect(page.get_by_text("Délai moyen de réponse")).to_have_count(0)
 
     page.goto(other_world.address + "visibilite/", wait_until="networkidle")

@@ -17,7 +17,7 @@ with totaux as (
         count(*) as avis_count,
         count(case when is_repondu then 1 end) as repondus_count,
         sum(
-            case ressenti when 'positif' then 1 when 'neutre' then 2 when 'negatif' then 3 else 0 end
+            case ressenti when 'positif' then 1 when 'neutre' then 2 when 'negatif' then 3 end
         ) as ressentis
     from {{ ref('fct_avis') }}
     group by source

@@ -17,4 +17,5 @@ select
     count(case when is_repondu then 1 end) as repondus_count,
     origine
 from avis
-group by source, {{ mois('jour') }}, structure_id, structure_label, is_perimetre_gendarmerie, origine
+group by
+    source, {{ mois('jour') }}, structure_id, structure_label, is_perimetre_gendarmerie, origine

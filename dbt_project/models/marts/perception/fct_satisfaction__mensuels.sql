@@ -15,4 +15,10 @@ select
     origine
 from publiques
 group by
-    source, question, reponse, {{ mois('jour') }}, departement_code, is_perimetre_gendarmerie, origine
+    source,
+    question,
+    reponse,
+    {{ mois('jour') }},
+    departement_code,
+    is_perimetre_gendarmerie,
+    origine

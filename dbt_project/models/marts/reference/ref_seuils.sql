@@ -10,7 +10,7 @@ select
     methode_id,
     parametre,
     valeur,
-    version,
+    version as methode_version,
     description
 from methodes
 union all
@@ -18,6 +18,6 @@ select
     'publication' as methode_id,
     seuil as parametre,
     cast(valeur as double) as valeur,
-    1 as version,
+    1 as methode_version,
     raison as description
 from seuils
