@@ -92,6 +92,27 @@ def test_every_page_says_where_figures_come_from_and_what_they_do_not_say() -> N
             ), page.name
 
 
+def test_every_question_of_the_predecessor_has_its_page_table_and_query() -> None:
+    text = (stores.ROOT / "docs/barometre.md").read_text("utf-8")
+    rows = re.findall(r"^\| .+ \| `(.+)` \| `(.+)` \| `(.+)` \|$", text, re.M)
+    assert len(rows) > 30
+    for page, mart, query in rows:
+        queries = dict(
+            re.findall(
+                r"```sql (\w+)\n(.*?)```",
+                (REPORTS / f"pages/{page}.md").read_text("utf-8"),
+                re.DOTALL,
+            )
+        )
+        read, ahead = "", [query]  # the query, and those that it reads
+        while ahead:
+            read += queries[ahead.pop()]
+            ahead += [
+                name for name in re.findall(r"\$\{(\w+)\}", read) if queries[name] not in read
+            ]
+        assert f"marts.{mart}\n" in read or f"marts.{mart} " in read, (page, mart, query)
+
+
 def test_every_figure_says_what_it_covers() -> None:
     for page in (REPORTS / "pages").rglob("*.md"):
         for figure in re.findall(r"<(?:Chiffre|Comparaison) .*/>", page.read_text("utf-8")):
