@@ -503,6 +503,31 @@ def test_the_site_works_where_the_loopback_is_the_only_network(
 
 @pytest.mark.slow
 @pytest.mark.browser
+@SCREENS
+def test_the_menu_unfolds_folds_and_leads_to_every_page(visit: Visit) -> None:
+    visit.open("")
+    menu = visit.page.get_by_role("navigation", name="Menu principal")
+    burger = menu.get_by_role("button", name="Menu", exact=True)
+    if burger.is_visible():
+        burger.click()
+    hrefs = menu.locator("a").evaluate_all("links => links.map((link) => link.pathname)")
+    assert sorted(hrefs) == sorted(f"/{page}" for page in PAGES)
+    folder = menu.get_by_role("button", name="Actions")
+    folder.press("Enter")
+    expect(folder).to_have_attribute("aria-expanded", "true")
+    visit.page.keyboard.press("Escape")
+    expect(folder).to_have_attribute("aria-expanded", "false")
+    if burger.is_visible():
+        burger.click()
+    folder.click()
+    menu.get_by_role("link", name="Pré-plainte en ligne").click()
+    expect(visit.page.locator("article h1")).to_contain_text("Pré-plainte")
+    expect(menu.locator('[aria-current="page"]')).to_have_attribute("href", "/pre-plainte/")
+    assert visit.faults == []
+
+
+@pytest.mark.slow
+@pytest.mark.browser
 def test_home_compares_three_months_with_the_same_months_a_year_before(visit: Visit) -> None:
     visit.open("")
     assert visit.page.locator("[data-chiffre]").count() == 9
