@@ -457,8 +457,8 @@ pages = {page.translate({ord("["): "", ord("]"): ""}): read for page, read in pa
 
 
 def page_key(page: str) -> dg.AssetKey:
-    """Return the key of a page; a template (`signaux/[signal]`) is one asset for all its pages."""
-    return dg.AssetKey(["reports", *page.replace("[", "").replace("]", "").split("/")])
+    """Return the key of a page; `departements/[departement]` has no brackets there."""
+    return dg.AssetKey(["reports", *page.translate(str.maketrans("", "", "[]")).split("/")])
 
 
 @dg.multi_asset(

@@ -1,6 +1,10 @@
 -- A handful of visits from one town would say who came: they stay with their region.
 with provenances as (
-    select * from {{ ref('int_audience__provenances') }}
+    select * from {{ ref('stg_piano__provenances') }}
+),
+
+regions as (
+    select * from {{ ref('map_piano__regions') }}
 ),
 
 seuils as (
@@ -10,11 +14,18 @@ seuils as (
 
 nommees as (
     select
-        provenances.*,
-        case when provenances.visites_count >= seuils.valeur then provenances.ville end
-            as ville_nommee
+        'piano' as source,
+        provenances.site_id || '/' || provenances.site_label as site_id,
+        provenances.site_label,
+        provenances.mois,
+        provenances.pays,
+        regions.region_code,
+        case when provenances.visites_count >= seuils.valeur then provenances.ville end as ville,
+        provenances.visites_count,
+        provenances.origine
     from provenances
     cross join seuils
+    left join regions on provenances.region = regions.geo_region
 )
 
 select
@@ -24,8 +35,8 @@ select
     mois,
     pays,
     region_code,
-    ville_nommee as ville,
+    ville,
     cast(sum(visites_count) as bigint) as visites_count,
     origine
 from nommees
-group by source, site_id, site_label, mois, pays, region_code, ville_nommee, origine
+group by source, site_id, site_label, mois, pays, region_code, ville, origine

@@ -14,8 +14,15 @@ select
     provenances.pays,
     provenances.region as region_recue,
     regions.region_code,
-    provenances.ville,
-    provenances.visites_count,
+    cast(sum(provenances.visites_count) as bigint) as visites_count,
     provenances.origine
 from provenances
 left join regions on provenances.region = regions.geo_region
+group by
+    provenances.site_id,
+    provenances.site_label,
+    provenances.mois,
+    provenances.pays,
+    provenances.region,
+    regions.region_code,
+    provenances.origine
