@@ -38,6 +38,10 @@ def published_parquet() -> Path:
     return data() / "published" / "parquet"
 
 
+def published_csv() -> Path:
+    return data() / "published" / "csv"
+
+
 def site() -> Path:
     return data() / "site"
 

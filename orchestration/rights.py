@@ -167,13 +167,11 @@ def _is_log(path: Path) -> bool:
 
 def _left_behind() -> Iterator[Path]:
     """Yield what nothing points to any more: publications, sites, what a restoration replaced."""
-    current = {
-        link.resolve() for link in (stores.published_parquet(), stores.site()) if link.exists()
-    }
-    parquet = stores.published_parquet()
+    published = stores.published_parquet(), stores.published_csv()
+    current = {link.resolve() for link in (*published, stores.site()) if link.exists()}
     found = [
-        *parquet.parent.glob(f".{parquet.name}-*"),
-        *parquet.parent.glob(".staged"),
+        *(old for link in published for old in link.parent.glob(f".{link.name}-*")),
+        *stores.published().parent.glob(".staged"),
         *stores.data().glob(f"{stores.site().name}-*"),
         *stores.data().glob(f"{ASIDE}*"),
     ]

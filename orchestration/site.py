@@ -1,8 +1,10 @@
 """The report site: built by Evidence from the published marts, swapped in whole, served."""
 
 import base64
+import gzip
 import hashlib
 import json
+import mimetypes
 import os
 import re
 import shutil
@@ -17,8 +19,8 @@ from pathlib import Path
 import duckdb
 import uvicorn
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
-from starlette.middleware.gzip import GZipMiddleware
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -60,6 +62,7 @@ SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD")
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 DOWNLOADS = ("parquet", "csv")  # folders beside the publication, one file per table
+COMPRESSED = (".html", ".js", ".css", ".json", ".svg", ".wasm")  # Parquet is, in itself
 HASHED = re.compile(r"/_app/immutable/|/data/.*/[0-9a-f]{32}/")
 MART = re.compile(r"\bmarts\.([a-z]\w*)")
 
@@ -121,6 +124,7 @@ def build_site(published: Path, site: Path, work: Path, report: Callable[[str], 
             f"lire le journal {work / 'build.log'}",
         )
     _seal(built)
+    _compress(built)
     _swap(built, site, work / "telechargements")
     count = len(list(built.rglob("index.html")))
     report(f"site : {count} pages en {time.monotonic() - started:.0f} s")
@@ -244,6 +248,13 @@ def _seal(built: Path) -> None:
         page.write_text(html.replace("<head>", f"<head>{meta}", 1), "utf-8")
 
 
+def _compress(built: Path) -> None:
+    """Write each text and WebAssembly as gzip too: 20 MB at each visit would take a second."""
+    for file in built.rglob("*"):
+        if file.suffix in COMPRESSED and file.stat().st_size > 1024:
+            Path(f"{file}.gz").write_bytes(gzip.compress(file.read_bytes(), 6, mtime=0))
+
+
 def _swap(built: Path, site: Path, downloads: Path) -> None:
     """Make `site` a link to a fresh folder: replacing a link is one atomic rename."""
     site.parent.mkdir(parents=True, exist_ok=True)
@@ -273,10 +284,34 @@ def serve(site: Path, host: str = "127.0.0.1", port: int = 8000) -> None:
     )
 
 
+class Precompressed(StaticFiles):
+    """Files of the site, and what `_compress` wrote beside them for who reads gzip."""
+
+    def file_response(
+        self,
+        full_path: os.PathLike[str] | str,
+        stat_result: os.stat_result,
+        scope: Scope,
+        status_code: int = 200,
+    ) -> Response:
+        asked = Headers(scope=scope)
+        beside = Path(f"{full_path}.gz")
+        if (
+            "gzip" not in asked.get("accept-encoding", "")
+            or "range" in asked
+            or not beside.exists()
+        ):
+            return super().file_response(full_path, stat_result, scope, status_code)
+        response = super().file_response(beside, beside.stat(), scope, status_code)
+        response.headers["content-encoding"] = "gzip"
+        response.headers["content-type"] = mimetypes.guess_type(full_path)[0] or "text/plain"
+        response.headers["vary"] = "accept-encoding"
+        return response
+
+
 def application(site: Path) -> ASGIApp:
     """Return the web application that serves the folder `site`."""
-    files = Starlette(routes=[Mount("/", StaticFiles(directory=site, html=True))])
-    compressed = GZipMiddleware(files, minimum_size=1024, compresslevel=5)
+    files = Starlette(routes=[Mount("/", Precompressed(directory=site, html=True))])
 
     async def respond(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
@@ -290,8 +325,6 @@ def application(site: Path) -> ASGIApp:
                 )
             await send(message)
 
-        # The browser's DuckDB asks for parts of Parquet files by their true length.
-        raw = path.endswith(".parquet") or b"range" in dict(scope.get("headers", ()))
-        await (files if raw else compressed)(scope, receive, send_with_headers)
+        await files(scope, receive, send_with_headers)
 
     return respond
