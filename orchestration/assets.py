@@ -420,7 +420,8 @@ published = dg.AssetKey(["published", "cyberimpact"])
 def publication_asset(context: dg.AssetExecutionContext) -> Events:
     made_from = marks.made_from("warehouse")
     targets = stores.published(), stores.published_parquet()
-    rows: dict[str, int] | None = marks.get("publication", made_from, *targets)
+    products = *targets, stores.published_csv()
+    rows: dict[str, int] | None = marks.get("publication", made_from, *products)
     is_unchanged = rows is not None
     if rows is None:
         marks.forget("publication")
@@ -432,7 +433,7 @@ def publication_asset(context: dg.AssetExecutionContext) -> Events:
                 warehouse.marts_without_source(MANIFEST),
                 warehouse.verdicts(MANIFEST),
             )
-        marks.put("publication", made_from, rows, *targets)
+        marks.put("publication", made_from, rows, *products)
     yield dg.MaterializeResult(
         asset_key=published,
         metadata={
