@@ -472,7 +472,7 @@ with sync_playwright() as playwright:
             " where source = 'perceval' and departement_code = '59'"
         )
         visit.expect_figure("Signalements", count)
-        for path in PAGES:
+        for path in (page for page in PAGES if "[" not in page):
             visit.page.goto(address + path, wait_until="networkidle")
             expect(visit.page.locator("article h1")).to_be_visible()
         print(json.dumps(visit.faults))
@@ -511,7 +511,7 @@ def test_the_menu_unfolds_folds_and_leads_to_every_page(visit: Visit) -> None:
     if burger.is_visible():
         burger.click()
     hrefs = menu.locator("a").evaluate_all("links => links.map((link) => link.pathname)")
-    assert sorted(hrefs) == sorted(f"/{page}" for page in PAGES)
+    assert sorted(hrefs) == sorted(f"/{page}" for page in PAGES if "[" not in page)
     folder = menu.get_by_role("button", name="Actions")
     folder.press("Enter")
     expect(folder).to_have_attribute("aria-expanded", "true")
