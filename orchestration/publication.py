@@ -167,9 +167,17 @@ def _copy(warehouse: Path, staging: Path, descriptions: Descriptions) -> dict[st
 
 
 def _write(connection: duckdb.DuckDBPyConnection, relation: str, staging: Path, mart: str) -> None:
-    for folder in (PARQUET, CSV):
+    columns = connection.execute(f"describe {relation}").fetchall()
+    # A spreadsheet computes a text that begins so, and a formula can send the others away.
+    inert = ", ".join(
+        rf"""regexp_replace("{name}", '^(\s*[=+\-@])', '''\1') as "{name}" """
+        for name, kind, *_ in columns
+        if kind == "VARCHAR"
+    )
+    safe = f"(select * {f'replace ({inert})' if inert else ''} from {relation})"  # noqa: S608
+    for folder, rows in ((PARQUET, relation), (CSV, safe)):
         file = staging / folder / f"{mart}.{folder}"
-        connection.execute(f"copy {relation} to '{_quoted(file)}' (format {folder})")
+        connection.execute(f"copy {rows} to '{_quoted(file)}' (format {folder})")
 
 
 def _comment(

@@ -262,6 +262,19 @@ def test_the_publication_lists_itself_whole_from_its_own_comments(shelf: Stores)
             assert rows == (listed[file.stem],), file.name
 
 
+def test_a_text_that_a_spreadsheet_would_compute_is_inert_in_csv(shelf: Stores) -> None:
+    with duckdb.connect(str(shelf.warehouse)) as connection:
+        connection.execute(
+            "create or replace table marts.fct_avis as"
+            " select '=1+1' as titre, -3 as note union all select 'sans danger', 4"
+        )
+    shelf.publish()
+    written = (shelf.parquet.with_name("csv") / "fct_avis.csv").read_text("utf-8")
+    assert sorted(written.splitlines()) == ["'=1+1,-3", "sans danger,4", "titre,note"]
+    kept = duckdb.read_parquet(str(shelf.parquet / "fct_avis.parquet")).fetchall()
+    assert ("=1+1", -3) in kept
+
+
 def test_a_reader_keeps_the_file_it_opened_and_the_next_gets_the_new_one(shelf: Stores) -> None:
     shelf.publish()
     with duckdb.connect(str(shelf.published), read_only=True) as reader:
