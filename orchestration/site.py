@@ -129,7 +129,7 @@ def build_site(published: Path, site: Path, work: Path, report: Callable[[str], 
             f"lire le journal {work / 'build.log'}",
         )
     _seal(built)
-    _compress(built)
+    compress(built)
     _swap(built, site, work / "telechargements")
     count = len(list(built.rglob("index.html")))
     report(f"site : {count} pages en {time.monotonic() - started:.0f} s")
@@ -248,7 +248,7 @@ def _seal(built: Path) -> None:
         page.write_text(html.replace("<head>", f"<head>{meta}", 1), "utf-8")
 
 
-def _compress(built: Path) -> None:
+def compress(built: Path) -> None:
     """Write each text and WebAssembly as gzip too: 20 MB at each visit would take a second."""
     for file in built.rglob("*"):
         if file.suffix in COMPRESSED and file.stat().st_size > 1024:
@@ -285,7 +285,7 @@ def serve(site: Path, host: str = "127.0.0.1", port: int = 8000) -> None:
 
 
 class Precompressed(StaticFiles):
-    """Files of the site, and what `_compress` wrote beside them for who reads gzip."""
+    """Files of the site, and what `compress` wrote beside them for who reads gzip."""
 
     def file_response(
         self,

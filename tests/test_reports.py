@@ -29,7 +29,14 @@ from dlt_pipelines import stores
 from dlt_pipelines.sandbox import needs
 from dlt_pipelines.sandbox import world as world_of_sandbox
 from dlt_pipelines.sandbox.tables import LAST_NAMES
-from orchestration.site import REPORTS, SiteError, application, build_site, page_marts
+from orchestration.site import (
+    REPORTS,
+    SiteError,
+    application,
+    build_site,
+    compress,
+    page_marts,
+)
 
 PAGES = ["", *(f"{page}/" for page in page_marts() if page != "index")]
 # The page of a template that tests open: the first one with the most to show.
@@ -308,6 +315,22 @@ def _get(url: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
             return answer.status, dict(answer.headers), answer.read()
     except urllib.error.HTTPError as error:
         return error.code, dict(error.headers), error.read()
+
+
+def test_what_the_build_compressed_is_served_to_whoever_reads_it(tmp_path: Path) -> None:
+    content = b"let a = 1;\n" * 500
+    (tmp_path / "a.js").write_bytes(content)
+    compress(tmp_path)
+    for address in _served(tmp_path):
+        status, headers, body = _get(address + "a.js", **{"Accept-Encoding": "gzip"})
+        assert (status, headers["content-encoding"]) == (200, "gzip")
+        assert headers["content-type"].startswith("text/javascript")
+        assert gzip.decompress(body) == content
+        tag = {"Accept-Encoding": "gzip", "If-None-Match": headers["etag"]}
+        assert _get(address + "a.js", **tag)[0] == 304
+        assert _get(address + "a.js")[2] == content
+        part = {"Accept-Encoding": "gzip", "Range": "bytes=4-7"}
+        assert _get(address + "a.js", **part)[::2] == (206, content[4:8])
 
 
 @pytest.mark.slow
