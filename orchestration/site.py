@@ -251,7 +251,7 @@ def _seal(built: Path) -> None:
 def compress(built: Path) -> None:
     """Write each text and WebAssembly as gzip too: 20 MB at each visit would take a second."""
     for file in built.rglob("*"):
-        if file.suffix in COMPRESSED and file.stat().st_size > 1024:
+        if file.suffix in COMPRESSED and file.is_file() and file.stat().st_size > 1024:
             Path(f"{file}.gz").write_bytes(gzip.compress(file.read_bytes(), 6, mtime=0))
 
 

@@ -320,6 +320,7 @@ def _get(url: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
 def test_what_the_build_compressed_is_served_to_whoever_reads_it(tmp_path: Path) -> None:
     content = b"let a = 1;\n" * 500
     (tmp_path / "a.js").write_bytes(content)
+    (tmp_path / "folder.json").mkdir()  # Evidence builds one
     compress(tmp_path)
     for address in _served(tmp_path):
         status, headers, body = _get(address + "a.js", **{"Accept-Encoding": "gzip"})
