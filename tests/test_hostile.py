@@ -24,7 +24,7 @@ def test_no_source_lets_a_text_act(data: Path) -> None:
     kept, sent = 0, [*HOSTILE, NUL]
     allowed = {text.strip() for text in (*sent, NUL.replace("\x00", ""))}
     for source in catalog.CATALOG.values():
-        for table, door in landings._doors(source, "reel", landed=False).items():
+        for table, door in landings.doors_of(source, "reel", landed=False).items():
             texts = [column for column in door.columns if column.data_type == "text"]
             records = [{column.name: text for column in texts} for text in sent]
             page: Records = {"whence": HOSTILE[7], "records": records}
@@ -75,6 +75,7 @@ def test_hostile_rows_go_all_the_way_and_nothing_runs(data: Path) -> None:
     ]
     received = {
         "source": "services_publics_plus",
+        "empreinte": "a",
         "fichier": file.name,
         "statut": "pris",
         "motif": HOSTILE[7],
