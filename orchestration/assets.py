@@ -453,12 +453,11 @@ def publication_asset(context: dg.AssetExecutionContext) -> Events:
     )
 
 
-# The page of each signal, `[signal]`, is one asset: Dagster's names hold no brackets.
-pages = {page.translate({ord("["): "", ord("]"): ""}): read for page, read in page_marts().items()}
+pages = page_marts()
 
 
 def page_key(page: str) -> dg.AssetKey:
-    """Return the key of a page; `departements/[departement]` has no brackets there."""
+    """Return the key of a page; Dagster's names hold no brackets, as `departements/[code]` does."""
     return dg.AssetKey(["reports", *page.translate(str.maketrans("", "", "[]")).split("/")])
 
 
