@@ -979,8 +979,14 @@ class _Follower:
     def _title(self, signal: Signal) -> str:
         peak = signal.peak
         label, family = self.known.label(peak["sujet"]), WHERE.get(peak["famille"], "")
+        seen, mean, *_ = _counted(peak)
         ratio = _ratio(peak)
-        times = f"{_said(ratio)} fois l'habitude" if ratio else "au-dessus de l'habitude"
+        if seen is not None and mean is not None and mean < 1:
+            # « 1 700 fois l'habitude » would be true, and say nothing.
+            what, _ = WHAT.get(peak["famille"], ("messages", ""))
+            times = f"{_said(seen)} {what} contre presque zéro d'habitude"
+        else:
+            times = f"{_said(ratio)} fois l'habitude" if ratio else "au-dessus de l'habitude"
         return f"{label} : {times} {family} ({self.known.place(signal.places)})"
 
     def _finding(self, signal: Signal) -> str:
