@@ -25,6 +25,7 @@ from tenacity import (
 
 ATTEMPTS = 8
 TIMEOUT = (10, 120)  # seconds to connect, and between two bytes
+LONGEST = 900  # seconds of one answer, however it trickles
 MAX_BYTES = 256 * 1024**2  # of one answer, once unpacked; our largest pages hold a few
 _PASSING = (
     requests.ConnectionError,
@@ -74,8 +75,9 @@ class Session(requests.Session):
             self._read(response)
         return response
 
-    def _read(self, response: requests.Response) -> None:
-        content = bytearray()
+    @staticmethod
+    def _read(response: requests.Response) -> None:
+        content, end = bytearray(), time.monotonic() + LONGEST
         with response:
             for piece in response.iter_content(2**16):
                 content += piece
@@ -83,8 +85,8 @@ class Session(requests.Session):
                     raise AnswerTooLargeError(
                         f"réponse de plus de {MAX_BYTES // 1024**2} Mo une fois décompressée"
                     )
-                if time.monotonic() > self.deadline:
-                    raise TimeBudgetError("la réponse n’en finit pas, et le temps est épuisé")
+                if time.monotonic() > end:
+                    raise TimeBudgetError(f"une réponse dure plus de {LONGEST} s")
         response._content = bytes(content)  # where requests keeps what it reads itself
 
     def _too_late(self, state: RetryCallState) -> bool:
