@@ -86,7 +86,8 @@ def test_hostile_rows_go_all_the_way_and_nothing_runs(data: Path) -> None:
         stores.raw(),
         {"raw_services_publics_plus.experiences": experiences, "registre.fichiers": [received]},
     )
-    nodes = warehouse.build(["--select", "+fct_avis", "+fct_fichiers"], lambda _: None)
+    selected = ["--select", "+fct_avis", "+fct_fichiers", "--indirect-selection", "buildable"]
+    nodes = warehouse.build(selected, lambda _: None)
     assert [(node.unique_id, node.message) for node in nodes if node.is_broken] == []
     publication.publish(stores.warehouse(), stores.published(), stores.published_parquet())
     with duckdb.connect(stores.published(), read_only=True) as connection:
