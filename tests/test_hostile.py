@@ -77,6 +77,7 @@ def test_hostile_rows_go_all_the_way_and_nothing_runs(data: Path) -> None:
         "source": "services_publics_plus",
         "empreinte": "a",
         "fichier": file.name,
+        "octets": 10,
         "statut": "pris",
         "motif": HOSTILE[7],
         "origine": "reel",
