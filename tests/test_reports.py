@@ -1159,7 +1159,8 @@ def _found(path: Path, regex: str) -> bool:
 def test_what_the_sandbox_gives_away_is_written_nowhere(built: Path) -> None:
     """The invented people write names, numbers and addresses, and none is in any file."""
     phone = r"(?:^|\W)(?:0|\+33 ?)6 ?39 ?98(?: ?\d\d){2}(?:\W|$)"
-    given = "|".join([*LAST_NAMES, r"@example\.org", phone, r"411111\d{10}"])
+    card = r"(?:^|[^\d.])411111\d{10}(?:\D|$)"  # not the decimals of a measure
+    given = "|".join([*LAST_NAMES, r"@example\.org", phone, card])
     assert _found(built / "raw.duckdb", r"\[nom\]"), "nothing was given away, nothing is proven"
     for path in built.rglob("*"):
         # What was handed in, by people or by the sandbox that plays them, stays as it was.
