@@ -134,7 +134,8 @@ def detect(
             dense = _volumes(grain, judged, found, methods)
             parts.append(_table(grain, judged, found, rhythm.minimum, dense))
             if grain == "jour" and zones is not None and levels is not None:
-                parts.append(_clusters(judged, found, zones, levels, methods["espace"]))
+                known = _judgeable(judged, found, rhythm.minimum)
+                parts.append(_clusters(judged, found, known, zones, levels, methods["espace"]))
     periods = pa.concat_tables(parts) if parts else DETECTIONS.empty_table()
     return Detected(_after(periods, closed or {}), faults)
 
@@ -244,14 +245,19 @@ def _volumes(
     return np.where(dense & above & (told >= settings["seuil"]), told, 0.0)
 
 
+def _judgeable(judged: Judged, found: counts.Detection, minimum: int) -> np.ndarray:
+    """Return which periods have a count and enough past, series × periods."""
+    past = np.cumsum(np.isfinite(judged.panel.counts), 1)[:, -found.observed.shape[1] :]
+    return np.isfinite(found.observed) & (past > minimum) & (found.expected > 0)
+
+
 def _table(
     grain: str, judged: Judged, found: counts.Detection, minimum: int, dense: np.ndarray | None
 ) -> pa.Table:
     counted = np.isfinite(found.observed)
     cells = judged.panel.counts
     late = slice(cells.shape[1] - counted.shape[1], None)
-    past = np.cumsum(np.isfinite(cells), 1)[:, late]
-    judgeable = counted & (past > minimum) & (found.expected > 0)
+    judgeable = _judgeable(judged, found, minimum)
     alarm, kind, surprise = found.alarm.copy(), found.kind.astype(object), found.surprise
     method = np.full(found.observed.shape, "comptes", object)
     version = np.full(found.observed.shape, found.method, object)
@@ -433,11 +439,15 @@ def _together(
 def _clusters(
     judged: Judged,
     found: counts.Detection,
+    known: np.ndarray,
     zones: space.Zones,
     levels: np.ndarray,
     settings: Mapping[str, float],
 ) -> pa.Table:
-    """Return one row per day and subject whose départements rise together beyond chance."""
+    """Return one row per day and subject whose départements rise together beyond chance.
+
+    The main one is `known`, series × days: one that cannot be judged alone opens nothing.
+    """
     told = judged.told
     place = {code: number for number, code in enumerate(zones.codes)}
     groups: dict[tuple[str, str, str], list[int]] = defaultdict(list)
@@ -484,6 +494,8 @@ def _clusters(
             if seen[inside, day].sum() <= 2 * mean[inside, day].sum():
                 continue  # it is over: the days before still weigh
             main = max(spot.codes, key=lambda code: seen[place[code], window][-spot.hours :].sum())
+            if not known[members[int(np.flatnonzero(at == place[main])[0])], day]:
+                continue
             law = phi[inside].max()
             bounds = counts.interval(
                 np.array([spot.expected]), np.array([max(law, 1.0001) * spot.expected])
