@@ -70,7 +70,7 @@ def build(data: Path) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "CYBERIMPACT_DATA": str(data)},
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=1800,
         check=False,
     )
 
