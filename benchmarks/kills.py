@@ -143,7 +143,7 @@ class _Trial:
             _run(world, step, FIRST_DAY)
         for turn in range(2):
             _invent_site(world / f"site_{turn}", turn)
-        self._links(world)
+        shutil.copytree(world / "site_0", world / "site")
         before = _published(world)
         for step in STEPS:
             self.before[step] = folder / f"avant_{step.split()[0]}"
@@ -209,7 +209,7 @@ class _Trial:
         """Return what a reader would meet that is neither the old state nor the new one."""
         try:
             seen = _published(world)
-            sites = {(page.read_text("utf-8")) for page in sorted((world / "site").iterdir())}
+            sites = {page.read_text("utf-8") for page in sorted((world / "site").iterdir())}
         except (duckdb.Error, OSError) as error:
             return f"{type(error).__name__} : {error}"
         if {table: rows for table, (rows, _) in seen.items()} not in (
@@ -224,16 +224,10 @@ class _Trial:
     def _copy_of(self, step: str) -> Iterator[Path]:
         world = self.folder / "mort"
         _copy(self.before[step], world)
-        self._links(world)
         try:
             yield world
         finally:
             shutil.rmtree(world)
-
-    @staticmethod
-    def _links(world: Path) -> None:
-        if not (world / "site").exists():
-            shutil.copytree(world / "site_0", world / "site")
 
 
 def _start(world: Path, step: str, day: int) -> subprocess.Popen[str]:
