@@ -75,6 +75,7 @@ def open_signals() -> Table:
     """Return the table of the signals that are not closed, the gravest first."""
     names = ("Signal", "Gravité", "État", "Depuis (UTC)", "Lieu", "Ce que l'on voit")
     table = Table(*names, box=SIMPLE_HEAD, pad_edge=False)
+    table.columns[0].no_wrap = True  # it is what the next command is given
     for identifier, severity, state, since, place, title in _ask(
         "select signal_id, gravite_label, etat_label, ouvert_at,"
         " coalesce(departements_codes, departement_code, 'France'), titre from marts.fct_signaux"

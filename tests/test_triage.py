@@ -45,7 +45,7 @@ def say(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
 def test_open_signals_are_listed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("TERM", "dumb")  # 80 columns: a narrow screen, or a pipe
     assert say(monkeypatch) == 0
     shown = capsys.readouterr().out
     assert "panique-2a-0304" in shown
