@@ -14,6 +14,7 @@ import pytest
 from dbt.cli.main import dbtRunner
 
 from dlt_pipelines import catalog, landings, registre
+from orchestration import rights
 
 PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
 MARTS = {
@@ -703,6 +704,56 @@ def test_signals_of_a_closed_past_stand_whatever_the_source_says_later(
     # One run over what was known in time says the same.
     tell(40, visits[40])
     assert until(129, whole=True) == story
+
+
+@pytest.mark.slow
+def test_what_was_read_in_a_text_outlives_it_and_not_its_post(
+    dbt: Dbt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CYBERIMPACT_DATA", str(tmp_path))
+    told = "Carte bancaire piratée à Valserhône dans l'Ain, comment signaler cette fraude ?"
+    received = {table: rows for table, rows in RECEIVED.items() if table.startswith("raw_geo")}
+    received["raw_mastodon.statuses"] = [
+        {"uri": uri, "sujet": "arnaque", "created_at": f"2026-{day} 10:00:00+00", "text": told}
+        for uri, day in (("vieux", "02-01"), ("efface-par-son-auteur", "02-02"), ("neuf", "03-30"))
+    ]
+    create_raw(tmp_path / "raw.duckdb", received)
+
+    followed = ("int_messages__demandes", "int_series__daily")
+
+    def read(*models: str) -> tuple[list[tuple[Any, ...]], ...]:
+        done = dbt(tmp_path, "run", "--select", *models, "--vars", "{aujourd_hui: 2026-04-01}")
+        assert set(done.values()) == {"success"}
+        with duckdb.connect(str(tmp_path / "warehouse.duckdb"), read_only=True) as connection:
+            return tuple(
+                connection.execute(f"{query} order by all").fetchall()
+                for query in (
+                    "from intermediate.int_messages__demandes",
+                    "select serie_id, jour, observe_count from intermediate.int_series__daily"
+                    " where observe_count > 0",
+                    "select distinct message_id from intermediate.int_messages__analyses"
+                    " where mots is not null",
+                )
+            )
+
+    whole = [f"+{model}" for model in followed]
+    dbt(tmp_path, "seed")
+    demands, counts, quoted = read(*whole)
+    assert {(row[0], row[5]) for row in demands} == {
+        (f"mastodon:{uri}", "01") for uri in ("vieux", "efface-par-son-auteur", "neuf")
+    }
+    assert len(quoted) == 3
+    with duckdb.connect(str(tmp_path / "raw.duckdb")) as connection:
+        connection.execute("update raw_mastodon.statuses set text = null where uri = 'vieux'")
+        connection.execute("delete from raw_mastodon.statuses where starts_with(uri, 'efface')")
+    rights._unmake("warehouse")
+    assert b"efface-par-son-auteur" not in (tmp_path / "warehouse.duckdb").read_bytes()
+    # Counts are nobody's: they stay; what was read in a post leaves with it.
+    left = [row for row in demands if row[0] != "mastodon:efface-par-son-auteur"]
+    dbt(tmp_path, "seed")
+    assert read(*whole) == (left, counts, [("mastodon:neuf",)])
+    again = read("int_lieux__cites", "int_messages__analyses+1", *followed)
+    assert again == (left, counts, [("mastodon:neuf",)])
 
 
 PERSONS = ("perceval", "pre_plainte", "ma_gendarmerie", "jedonnemonavis", "signalements_agreges")
