@@ -349,6 +349,8 @@ def test_a_landing_killed_anywhere_is_done_again_without_loss_or_double(
     assert contents(source) == held
     with duckdb.connect(stores.raw(), read_only=True) as ledger:
         assert ledger.execute("select statut from registre.prises").fetchall() == [("ok",)]
+    left = [path.name for path in (data / "dlt" / source / "normalize").iterdir()]
+    assert sorted(left) == [".version", "extracted"]  # no row that was written for nothing
 
 
 # --- the clock ------------------------------------------------------------------------------------
