@@ -22,6 +22,7 @@ from benchmarks import Metric, record
 from orchestration.publication import publish
 
 HELD = 10  # queries of a reader that keeps the file open
+PAUSE = 0.05  # seconds between two reads: readers measure the swap, not the cores they share
 TABLES = ("fct_un", "fct_deux")
 
 
@@ -53,7 +54,9 @@ def main() -> int:
         Metric("publication, médiane", median(seconds), "s"),
         Metric("publication, la plus longue", max(seconds), "s"),
     ]
-    record("readers", metrics, readers=arguments.readers, rows=arguments.rows, held=HELD)
+    record(
+        "readers", metrics, readers=arguments.readers, rows=arguments.rows, held=HELD, pause=PAUSE
+    )
     for message in sorted({message for one in found for message in one.messages})[:5]:
         print(message)
     return 1 if read["error"] or read["torn"] else 0
@@ -120,6 +123,7 @@ def _read(
         except (duckdb.Error, OSError) as error:
             done.counts["error"] += 1
             done.messages.append(f"{way} · {type(error).__name__} : {str(error)[:200]}")
+        over.wait(PAUSE)
     told.put(done)
 
 
