@@ -32,11 +32,13 @@ sql: install ## une invite SQL sur les marts publiés
 status: install ## l'état en un écran
 	@$(PY) -m orchestration status
 
+SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
+
 test: lint ## toutes les vérifications
-	@$(PY) -m pytest -n 2 --dist loadfile
+	@$(PY) -m pytest $(SIDE_BY_SIDE)
 
 test-fast: lint ## les vérifications qui ne construisent pas d'entrepôt
-	@$(PY) -m pytest -n 2 --dist loadfile -m "not slow"
+	@$(PY) -m pytest $(SIDE_BY_SIDE) -m "not slow"
 
 lint: install ## style, types, lois d'import, SQL
 	@$(VENV)/bin/ruff check .
