@@ -83,7 +83,8 @@ class Worker:
         self._followers = {
             name: Follower(name) for name, source in CATALOG.items() if source.following
         }
-        self._threads = ThreadPoolExecutor(len(self._followers))
+        # A thread each: a pipeline of dlt belongs to the one that made it.
+        self._threads = {name: ThreadPoolExecutor(1) for name in self._followers}
         self._coming: dict[str, Future[Landing | None]] = {}
         self._rest: dict[str, float] = {}  # source that failed -> when it is asked again
         self._failed: dict[str, int] = {}
@@ -109,7 +110,6 @@ class Worker:
                 self._note_fault(error)
                 self._stopping.wait(SECONDS_TO_STOP)
         wait(self._coming.values(), SECONDS_TO_STOP)
-        self._threads.shutdown(wait=False, cancel_futures=True)
         self._reports.send(is_last=True)
 
     def stop(self) -> None:
@@ -154,6 +154,8 @@ class Worker:
             error=done.faults or None,
         )
         self._reports.send()
+        if done.faults:  # what is wrong is not mended by trying at once
+            self._stopping.wait(SECONDS_TO_STOP)
         return done
 
     def _has_base(self) -> bool:
@@ -167,7 +169,7 @@ class Worker:
         now = time.monotonic()
         for name, follower in self._followers.items():
             if name not in self._coming and self._rest.get(name, 0) <= now:
-                self._coming[name] = self._threads.submit(follower.land)
+                self._coming[name] = self._threads[name].submit(follower.land)
         wait(self._coming.values(), timeout=0.2, return_when=FIRST_COMPLETED)
         for name, future in list(self._coming.items()):
             if not future.done():

@@ -1,20 +1,31 @@
 """The worker: a message that appears at a source is published, judged, told, and reported."""
 
-from collections.abc import Iterator
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import duckdb
 import pytest
 import requests
+from test_alerts import Web
 
-from benchmarks.freshness import Poster, live, live_world
-from dlt_pipelines import landings, sandbox
+from benchmarks.freshness import Poster, live, live_world, made_real
+from dlt_pipelines import landings, sandbox, stores
 from dlt_pipelines.landings import Follower, LandingError
 from dlt_pipelines.registre import alone
+from orchestration import alerts, state
+from orchestration.runs import open_instance
 
 ROOT = Path(__file__).resolve().parents[1]
-PATIENCE = 120  # seconds, on two busy cores
+PATIENCE = 300  # seconds, on two busy cores
 
 
 @pytest.fixture
@@ -71,3 +82,84 @@ def test_only_what_is_new_lands_once_and_a_dead_service_loses_nothing(data: Path
 
 def broken(_: Any) -> Any:
     raise requests.ConnectionError
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    server = Web()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def until(condition: Callable[[], Any], process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert process.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.2)
+
+
+@pytest.mark.slow
+def test_a_message_is_seen_judged_told_and_reported(
+    built: Path, data: Path, url: str, web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("raw.duckdb", "warehouse.duckdb", "pseudonymes.cle"):
+        shutil.copy(built / name, data)
+    for name in ("published", "dbt", "etat"):
+        shutil.copytree(built / name, data / name, symlinks=True)
+    made_real(data)
+    (data / "depot").mkdir(exist_ok=True)
+    (data / "depot/abonnements.toml").write_text(
+        '[[abonnement]]\nnom = "Permanence"\nsujets = ["panique"]\ncanaux = ["ALERTES_ESSAI"]\n'
+    )
+    monkeypatch.setenv("ALERTES_ESSAI", f"json://{web.host}")
+    alerts.send()  # what was published before anybody subscribed is told to nobody
+
+    def read(query: str) -> Any:
+        with duckdb.connect(str(stores.published()), read_only=True) as connection:
+            return connection.execute(query).fetchall()[0][0]
+
+    posts = (
+        "select sum(publications_count) from marts.fct_publications where plateforme = 'bluesky'"
+    )
+    panics = (
+        "select count(*) from marts.fct_signaux where sujet = 'panique' and source = 'bluesky'"
+        " and maj_at > now() - interval 1 hour"
+    )
+    before = read(posts)
+    poster = Poster(url)
+    command = [sys.executable, "-m", "orchestration", "suivi"]
+    with subprocess.Popen(command, cwd=ROOT) as process:
+        try:
+            poster.post("Une arnaque au faux conseiller à Annecy")
+            until(lambda: read(posts) > before, process)
+            assert read(panics) == 0
+            second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+            assert second.returncode == 1
+            assert "déjà en marche" in second.stdout
+            for rank in range(200):
+                poster.post(f"Mouvement de foule et panique à Annecy ({rank})")
+            until(lambda: read(panics) and web.posted, process)
+            assert "panique" in json.dumps(web.posted, ensure_ascii=False).lower()
+            following = state.read_following()
+            assert following
+            assert following.is_alive
+            assert following.rows > 200
+        finally:
+            process.send_signal(signal.SIGTERM)
+            begun = time.monotonic()
+            assert process.wait(60) == 0
+    assert time.monotonic() - begun < 30
+    told = state.read_following()
+    assert told
+    assert not told.is_alive
+    with open_instance() as instance:
+        for key in ("bluesky/posts", "marts/fct_publications", "published/cyberimpact"):
+            event = instance.get_latest_materialization_event(dg.AssetKey(key.split("/")))
+            assert event, key
+        name = "unique_combination_fct_publications_plateforme__sujet__mois"
+        key = dg.AssetCheckKey(dg.AssetKey(["marts", "fct_publications"]), name)
+        [check] = instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
+        assert check.status.value == "SUCCEEDED"
