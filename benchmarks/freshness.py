@@ -265,7 +265,11 @@ def steps(lines: list[dict[str, Any]]) -> dict[str, float]:
     """Return the mean seconds of each step, over the cycles that did it."""
     spent: dict[str, list[float]] = defaultdict(list)
     for line in lines:
-        for step, seconds in line.get("seconds", {}).items() if line["event"] == "cycle" else ():
+        if line["event"] != "cycle":
+            continue
+        kind = "avec jugement" if "dbt heure" in line["seconds"] else "sans jugement"
+        spent[f"processeur, {kind}"].append(line["processor"])
+        for step, seconds in line["seconds"].items():
             spent[step].append(seconds)
     return {step: float(np.mean(found)) for step, found in spent.items()}
 

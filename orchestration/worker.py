@@ -129,6 +129,7 @@ class Worker:
         if not due or not self._has_base():
             self._reports.send()
             return None
+        processor = time.process_time()
         rows = {source: count for source, (count, _) in self._new.items()}
         done = Cycle(rows, min((at for _, at in self._new.values()), default=time.time()))
         done.seconds["prise"], self._landing_seconds = self._landing_seconds, 0.0
@@ -150,6 +151,7 @@ class Worker:
             job="suivi",
             counts=rows,
             seconds={name: round(spent, 3) for name, spent in done.seconds.items()},
+            processor=round(time.process_time() - processor, 3),
             sent=done.sent or None,
             error=done.faults or None,
         )
