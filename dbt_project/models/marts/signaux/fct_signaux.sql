@@ -1,3 +1,5 @@
+{{ config(tags=['heure']) }}
+
 with signaux as (
     select * from {{ ref('int_signaux__suivis') }}
 ),
