@@ -1002,7 +1002,7 @@ class _Follower:
             told = f"{_said(ratio)} fois l'habitude {family}"
         elif seen is not None and mean is not None:
             what, _ = WHAT.get(peak["famille"], ("messages", ""))
-            told = f"{_said(seen)} {what} {family}, d'ordinaire {told_usual(peak)[0]}"
+            told = f"{_said(seen)} {what}, d'ordinaire {told_usual(peak)[0]}"
         else:
             told = f"au-dessus de l'habitude {family}"
         return f"{label} : {told} ({self.known.place(signal.places)})"
