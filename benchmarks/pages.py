@@ -1,17 +1,19 @@
 """How fast pages are, and whether many messages slow them: `python -m benchmarks.pages FOLDER…`.
 
-Each folder is one that was published (`make build`, `benchmarks.rebuild`); nothing is written there.
-Of each, the site is built and served on the loopback; a page of each kind is opened `--rounds`
+Each folder is one that was published (`make build`, `benchmarks.rebuild`); nothing is written to
+it. Of each, the site is built and served on the loopback; a page of each kind is opened `--rounds`
 times in a fresh Chromium context (nothing cached).
 
-*First content*: the browser's first-contentful-paint. *Interactive*: the choice of a filter, made
-as soon as the filter is there, has changed what the page shows; that takes the database of the
-browser, its worker, its WebAssembly, the Parquet files and the query. A page without a filter is
-interactive when its framework has taken it over. *Bytes*: as received, headers included.
+*First content*: the browser's first-contentful-paint. *Interactive*: the framework has taken the
+page over, its menu and choices answer. *First choice*: made as soon as it can be, until every
+figure of the page is the one of that choice; that takes the database of the browser, its worker,
+its WebAssembly, the Parquet files and the queries. *Bytes*: as received, headers included.
 """
 
 import argparse
+import os
 import re
+import resource
 import statistics
 import tempfile
 import threading
@@ -20,6 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import uvicorn
@@ -35,8 +38,22 @@ FIRST = {
     "departement": "select '59'",
     "signal": "select arg_max(signal_id, ouvert_at) from marts.fct_signaux",
 }
-# What a filter may change: figures, tables, charts, maps.
-SEEN = "document.querySelector('article').innerHTML"
+# Keeps what the page shows that a choice may change, and when it last changed.
+WATCH = """
+window.seen = {text: '', at: 0};
+const look = () => {
+    const said = [...document.querySelectorAll('article :is(.value, td, tbody th)')];
+    const drawn = [...document.querySelectorAll('article path[data-code]')];
+    const text = said.map((node) => node.textContent).join('|')
+        + drawn.map((node) => node.getAttribute('class')).join('|');
+    if (text !== window.seen.text) window.seen = {text, at: performance.now()};
+};
+document.addEventListener('DOMContentLoaded', () => new MutationObserver(look).observe(
+    document, {subtree: true, childList: true, characterData: true, attributes: true}));
+"""
+# Nothing awaited, and nothing changed for three seconds: the database may take two to come.
+SETTLED = """(before) => window.seen.text !== before && !window.seen.text.includes('…')
+    && performance.now() - window.seen.at > 3000"""
 
 
 @dataclass(frozen=True)
@@ -45,14 +62,14 @@ class World:
 
     published: Path
 
-    def ask(self, sql: str) -> tuple[object, ...]:
+    def ask(self, sql: str) -> Any:
         with duckdb.connect(str(self.published), read_only=True) as connection:
-            row = connection.execute(sql).fetchone()
-        return row or (None,)
+            [(found,)] = connection.execute(sql).fetchall()
+        return found
 
     @property
     def name(self) -> str:
-        (rows,) = self.ask("select sum(lignes_count)::double / 1e6 from marts.ref_sources")
+        rows = self.ask("select sum(lignes_count) / 1e6 from marts.ref_sources")
         return f"{rows:.1f} M de lignes reçues".replace(".", ",")
 
 
@@ -60,7 +77,16 @@ class World:
 class Opened:
     first_content_ms: float
     interactive_ms: float
+    first_choice_ms: float | None  # a page may offer none
     received_bytes: int
+
+
+MEASURES = (
+    ("first_content_ms", "premier contenu", "ms", "< 1 000"),
+    ("interactive_ms", "interactive", "ms", "< 2 500"),
+    ("first_choice_ms", "premier choix répondu", "ms", "< 2 500"),
+    ("received_bytes", "reçus", "octets", ""),
+)
 
 
 @contextmanager
@@ -85,21 +111,25 @@ def open_page(browser: Browser, address: str) -> Opened:
         "Network.loadingFinished",
         lambda event: received.__setitem__(0, received[0] + int(event["encodedDataLength"])),
     )
+    page.add_init_script(WATCH)
     page.goto(address, wait_until="commit")
     # The theme button is drawn by the framework once it runs.
     page.wait_for_selector("button.theme", timeout=120_000)
-    choice = page.locator(".filtres select").first
-    if choice.count():
-        seen = page.evaluate(SEEN)
-        choice.select_option(index=1)
-        page.wait_for_function(f"(seen) => {SEEN} !== seen", arg=seen, timeout=120_000)
     interactive = page.evaluate("performance.now()")
+    choice = page.locator(".filtres select").first
+    answered = None
+    if choice.count():
+        before = page.evaluate("window.seen.text")
+        chosen = page.evaluate("performance.now()")
+        choice.select_option(index=1)
+        page.wait_for_function(SETTLED, arg=before, timeout=120_000)
+        answered = page.evaluate("window.seen.at") - chosen
     page.wait_for_load_state("networkidle")
     first = page.evaluate(
         "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0"
     )
     context.close()
-    return Opened(first, interactive, received[0])
+    return Opened(first, interactive, answered, received[0])
 
 
 def measure(world: World, site: Path, rounds: int) -> list[Metric]:
@@ -112,22 +142,36 @@ def measure(world: World, site: Path, rounds: int) -> list[Metric]:
         open_page(browser, address)  # the first page of a browser pays for its start
         for kind in page_marts():
             path = re.sub(r"index$", "", kind)
-            path = re.sub(r"\[(\w+)\]", lambda found: str(world.ask(FIRST[found[1]])[0]), path)
+            path = re.sub(r"\[(\w+)\]", lambda found: world.ask(FIRST[found[1]]), path)
             opened = [
                 open_page(browser, f"{address}{path}{'/' * bool(path)}") for _ in range(rounds)
             ]
 
-            def median(field: str, opened: list[Opened] = opened) -> int:
-                return round(statistics.median(getattr(one, field) for one in opened))
-
-            label = f"{world.name}, {kind}"
-            metrics += [
-                Metric(f"{label} : premier contenu", median("first_content_ms"), "ms", "< 1 000"),
-                Metric(f"{label} : interactive", median("interactive_ms"), "ms", "< 2 500"),
-                Metric(f"{label} : reçus", median("received_bytes"), "octets"),
-            ]
+            for field, what, unit, aim in MEASURES:
+                found = [getattr(one, field) for one in opened]
+                if None not in found:
+                    median = round(statistics.median(found))
+                    metrics.append(Metric(f"{world.name}, {kind} : {what}", median, unit, aim))
         browser.close()
     return metrics
+
+
+@dataclass(frozen=True)
+class Cost:
+    seconds: float
+    cpu: float
+
+
+def build(world: World, site: Path) -> Cost:
+    started, used = time.monotonic(), _cpu()
+    build_site(world.published, site, site.with_name("reports"), lambda _: None)
+    return Cost(time.monotonic() - started, _cpu() - used)
+
+
+def _cpu() -> float:
+    """Return the seconds of processor of this process, and of node and its children."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def sizes(worlds: list[World]) -> list[Metric]:
@@ -135,7 +179,7 @@ def sizes(worlds: list[World]) -> list[Metric]:
     read = sorted(set().union(*page_marts().values()))
     rows = {
         world.name: {
-            mart: int(str(world.ask(f"select count(*) from marts.{mart}")[0]))  # noqa: S608
+            mart: world.ask(f"select count(*) from marts.{mart}")  # noqa: S608
             for mart in read
         }
         for world in worlds
@@ -163,21 +207,30 @@ def main() -> None:
     worlds = [World(folder / "published/cyberimpact.duckdb") for folder in asked.folders]
     metrics = sizes(worlds)
     with tempfile.TemporaryDirectory(dir=asked.folders[0].parent) as name:
-        work = Path(name)
-        seconds: dict[str, list[float]] = {world.name: [] for world in worlds}
+        sites = [Path(name) / f"site{number}" for number in range(len(worlds))]
+        costs: list[list[Cost]] = [[] for _ in worlds]
         for _ in range(asked.builds):  # in turn: the machine may be busier later
-            for world in worlds:
-                started = time.monotonic()
-                build_site(
-                    world.published, work / world.name / "site", work / "reports", lambda _: None
-                )
-                seconds[world.name].append(time.monotonic() - started)
-        for world in worlds:
-            built = round(statistics.median(seconds[world.name]))
-            metrics.append(Metric(f"{world.name} : construction du site", built, "s"))
-        for world in worlds:
-            metrics += measure(world, work / world.name / "site", asked.rounds)
-    record("pages", metrics, rounds=asked.rounds, builds=asked.builds)
+            for world, site, cost in zip(worlds, sites, costs, strict=True):
+                cost.append(build(world, site))
+        for world, site, cost in zip(worlds, sites, costs, strict=True):
+            told = f"{world.name}, construction du site"
+            read = sum(file.stat().st_size for file in site.glob("data/**/*.parquet"))
+            pages = len(list(site.rglob("index.html")))
+            metrics += [
+                Metric(f"{told} : durée", round(statistics.median(x.seconds for x in cost)), "s"),
+                Metric(f"{told} : processeur", round(statistics.median(x.cpu for x in cost)), "s"),
+                Metric(f"{told} : pages", pages),
+                Metric(f"{told} : Parquet que lisent les pages", read, "octets"),
+            ]
+        for world, site in zip(worlds, sites, strict=True):
+            metrics += measure(world, site, asked.rounds)
+    record(
+        "pages",
+        metrics,
+        rounds=asked.rounds,
+        builds=asked.builds,
+        load_after=round(os.getloadavg()[0], 1),
+    )
 
 
 if __name__ == "__main__":
