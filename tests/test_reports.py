@@ -282,7 +282,7 @@ def other_world(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             "fct_signaux__series",
             "fct_signaux__evenements",
             "fct_alertes_qualite",
-            "fct_rumeurs",
+            "fct_rumeurs__hebdomadaires",
             "fct_triage",
         ):
             connection.execute(f"delete from marts.{mart}")
@@ -629,7 +629,8 @@ def test_the_bulletin_of_each_week_shows_its_counts_on_one_sheet(visit: Visit) -
             "select (select least(count(*), 6) from marts.fct_signaux"
             f" where ouvert_at {during} and coalesce(clos_at >= '{week}', true)),"
             " (select least(count(*), 5) from marts.fct_rumeurs"
-            f" where montee_at {during} and montee_at >= '{week}')"
+            " where date_trunc('week', montee_at at time zone 'UTC' at time zone 'Europe/Paris')"
+            f" = '{week}')"
         )
         for table, count in (("signaux", signals), ("rumeurs", rumours)):
             assert isinstance(count, int)

@@ -52,6 +52,7 @@ MARTS = {
     "fct_publications",
     "fct_quarantaine",
     "fct_rumeurs",
+    "fct_rumeurs__hebdomadaires",
     "fct_satisfaction",
     "fct_satisfaction__mensuels",
     "fct_satisfaction__trimestrielles",
