@@ -617,12 +617,13 @@ WHERE = {
     "contacts": "à la brigade numérique",
     "audience": "sur les sites",
 }
+# What a family counts, and the ending of what agrees with it.
 WHAT = {
-    "reseaux": ("publications", "attendues"),
-    "avis": ("avis", "attendus"),
-    "signalements": ("signalements", "attendus"),
-    "contacts": ("demandes", "attendues"),
-    "audience": ("consultations", "attendues"),
+    "reseaux": ("publications", "e"),
+    "avis": ("avis", ""),
+    "signalements": ("signalements", ""),
+    "contacts": ("demandes", "e"),
+    "audience": ("consultations", "e"),
 }
 NEGATIVE = "avis_negatifs"  # the tone of the time: whether negative opinions rise too
 LIMITS = (
@@ -645,6 +646,8 @@ EVIDENCE = pa.struct(
         ("attendu_count", pa.float64()),
         ("attendu_bas_count", pa.float64()),
         ("attendu_haut_count", pa.float64()),
+        ("attendu_label", pa.string()),
+        ("intervalle_label", pa.string()),
         ("chance", pa.float64()),
         ("texte", pa.string()),
     ]
@@ -687,6 +690,8 @@ SIGNALS = pa.schema(
         ("attendu_count", pa.float64()),
         ("attendu_bas_count", pa.float64()),
         ("attendu_haut_count", pa.float64()),
+        ("attendu_label", pa.string()),
+        ("intervalle_label", pa.string()),
         ("rapport", pa.float64()),
         ("chance_fausse_alerte", pa.float64()),
         ("series_surveillees_count", pa.int64()),
@@ -1043,28 +1048,28 @@ class _Follower:
         label, family = self.known.label(peak["sujet"]), WHERE.get(peak["famille"], "")
         seen, mean, *_ = _counted(peak)
         ratio = _ratio(peak)
-        if seen is not None and mean is not None and mean < 1:
-            # « 1 700 fois l'habitude » would be true, and say nothing.
+        if ratio:
+            told = f"{_said(ratio)} fois l'habitude {family}"
+        elif seen is not None and mean is not None:
             what, _ = WHAT.get(peak["famille"], ("messages", ""))
-            times = f"{_said(seen)} {what} contre presque zéro d'habitude"
+            told = f"{_said(seen)} {what}, d'ordinaire {told_usual(peak)[0]}"
         else:
-            times = f"{_said(ratio)} fois l'habitude" if ratio else "au-dessus de l'habitude"
-        return f"{label} : {times} {family} ({self.known.place(signal.places)})"
+            told = f"au-dessus de l'habitude {family}"
+        return f"{label} : {told} ({self.known.place(signal.places)})"
 
     def _finding(self, signal: Signal) -> str:
         peak = signal.peak
-        seen, mean, low, high = _counted(peak)
-        when = _when(peak)
-        what, awaited = WHAT.get(peak["famille"], ("messages", "attendus"))
-        if seen is None or mean is None or low is None or high is None:
-            return f"{when}, plus de {what} que d'habitude ({self.known.place(signal.places)})."
-        about = "environ " if peak["is_personnes"] else ""
+        seen, *_ = _counted(peak)
+        when, where = _when(peak), self.known.place(signal.places)
+        what, _ = WHAT.get(peak["famille"], ("messages", ""))
+        if seen is None:
+            return f"{when}, plus de {what} que d'habitude ({where})."
         if peak["forme"] == "foyer":
             when += " et les jours d'avant"
-        return (
-            f"{when}, {about}{_said(seen)} {what} là où {about}{_said(mean)} sont {awaited} "
-            f"(de {_said(low)} à {_said(high)}), {self.known.place(signal.places)}."
-        )
+        about = "environ " if peak["is_personnes"] else ""
+        usual, bounds = told_usual(peak)
+        told = f"{usual} ({bounds})" if bounds else usual
+        return f"{when}, {about}{_said(seen)} {what} ({where}) ; d'ordinaire {told}."
 
     def _sure(self, signal: Signal) -> str:
         peak = signal.peak
@@ -1096,6 +1101,7 @@ class _Follower:
         told: list[dict[str, Any]] = []
         for (nature, serie), row in rows[: int(self.rules["preuves_max"])]:
             seen, mean, low, high = _counted(row)
+            usual, bounds = told_usual(row)
             told.append(
                 {
                     "rang": len(told) + 1,
@@ -1110,6 +1116,8 @@ class _Follower:
                     "attendu_count": mean,
                     "attendu_bas_count": low,
                     "attendu_haut_count": high,
+                    "attendu_label": usual,
+                    "intervalle_label": bounds,
                     "chance": _chance(row),
                     "texte": f"{_when(row)}, {WHERE.get(row['famille'], row['famille'])}"
                     f" ({self.known.place(_codes(row))}).",
@@ -1152,6 +1160,7 @@ class _Follower:
             first, peak = signal.first, signal.peak
             told = self.known.subjects.get(first["sujet"])
             seen, mean, low, high = _counted(peak)
+            usual, bounds = told_usual(peak)
             persons = peak["is_personnes"]
             explanation = signal.explanation
             if signal.closed and not explanation:
@@ -1188,6 +1197,8 @@ class _Follower:
                     "attendu_count": mean,
                     "attendu_bas_count": low,
                     "attendu_haut_count": high,
+                    "attendu_label": usual,
+                    "intervalle_label": bounds,
                     "rapport": _ratio(peak),
                     "chance_fausse_alerte": _chance(peak),
                     "series_surveillees_count": peak["series_suivies_count"],
@@ -1232,11 +1243,25 @@ def told_by_tens(value: float) -> int | None:
     return int(value // TEN * TEN) or None
 
 
+def told_usual(row: Mapping[str, Any]) -> tuple[str, str | None]:
+    """Return what was expected and its interval, in words: « 0,0 attendus » says nothing."""
+    _, mean, low, high = _counted(row)
+    _, ending = WHAT.get(row["famille"], ("messages", ""))
+    if mean is None:
+        return "moins de dix", None
+    if mean < 0.1:
+        return f"presque aucun{ending}", None
+    about = "environ " if row["is_personnes"] else ""
+    told = f"{about}{_said(mean)}" if mean >= 1 else f"moins d'un{ending}"
+    if not high:
+        return told, None
+    return told, f"de {_said(low)} à {_said(high)}" if low else f"jusqu'à {_said(high)}"
+
+
 def _ratio(row: Mapping[str, Any]) -> float | None:
+    """Return how many times the usual was seen; of almost nothing, that would say nothing."""
     seen, mean, *_ = _counted(row)
-    if seen is None or mean is None:
-        return None
-    return round(seen / max(mean, 0.01), 1)
+    return None if seen is None or mean is None or mean < 1 else round(seen / mean, 1)
 
 
 def _chance(row: Mapping[str, Any]) -> float:
