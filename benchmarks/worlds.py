@@ -9,8 +9,6 @@ towns and sentences alone would make too few.
 
 import argparse
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -46,7 +44,7 @@ TABLES = {
     ),
     "raw_services_publics_plus.experiences": Messages(
         0.20,
-        {"experience_id": "experience_id + copy * 1_000_000_000"},
+        {"experience_id": "(hash(experience_id, copy) >> 2)::bigint"},
         ("publie_at", "ecrit_at", "premiere_reponse_at"),
         "description",
         TONE.format("ressenti", "('Positif')", "('Négatif')"),
@@ -122,28 +120,33 @@ def raw_of(rows: int, folder: Path, end: date | None = None) -> Path:
 
     Args:
         rows: messages, of all the tables of TABLES.
-        folder: a data folder (what CYBERIMPACT_DATA names).
+        folder: a data folder (what CYBERIMPACT_DATA names), empty or as `land` left it.
         end: the day after the last one, today by default.
     """
-    with _data(folder):
-        if not stores.raw().exists():
-            _land(end)
-        with stores.connect(stores.raw()) as connection:
-            if messages(connection) != rows:
-                _repeat(connection, rows)
-        return stores.raw()
+    path = folder / "raw.duckdb"
+    if not path.exists():
+        land(folder, end)
+    with stores.connect(path) as connection:
+        if messages(connection) != rows:
+            _repeat(connection, rows)
+    return path
+
+
+def land(folder: Path, end: date | None = None) -> None:
+    """Land in `folder` the world that stores of any size are made of."""
+    world = sandbox.world(end=end, size=SIZE)
+    with (
+        patch.dict(os.environ, CYBERIMPACT_DATA=str(folder)),
+        patch.object(sandbox, "world", lambda: world),
+    ):
+        stores.secure()
+        with land_together(CATALOG) as coming:
+            for landing in coming.values():
+                landing.result()
 
 
 def messages(connection: duckdb.DuckDBPyConnection) -> int:
     return sum(_count(connection, table) for table in TABLES)
-
-
-def _land(end: date | None) -> None:
-    world = sandbox.world(end=end, size=SIZE)
-    stores.secure()
-    with patch.object(sandbox, "world", lambda: world), land_together(CATALOG) as coming:
-        for landing in coming.values():
-            landing.result()
 
 
 def _repeat(connection: duckdb.DuckDBPyConnection, rows: int) -> None:
@@ -196,12 +199,6 @@ def _repeat_table(
 def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
     ((count,),) = connection.execute(f"select count(*) from {table}").fetchall()  # noqa: S608
     return int(count)
-
-
-@contextmanager
-def _data(folder: Path) -> Iterator[None]:
-    with patch.dict(os.environ, CYBERIMPACT_DATA=str(folder)):
-        yield
 
 
 def main() -> None:
