@@ -31,6 +31,7 @@ def main() -> None:
     sentence = re.compile("|".join(re.escape(s).replace(r"\{ville\}", ".+") for s in told))
     with duckdb.connect(path, read_only=True) as warehouse:
         warehouse.execute("set timezone = 'UTC'")
+        stores.attach(warehouse, path.with_name("raw.duckdb"), "raw", read_only=True)
         posts = warehouse.sql(
             """
             select distinct

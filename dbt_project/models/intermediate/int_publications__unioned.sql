@@ -1,3 +1,4 @@
+{{ config(materialized='view') }}
 {% set colonnes = {
     'sujet': 'varchar',
     'compte_id': 'varchar',
