@@ -861,7 +861,6 @@ def describe(
     reaches = _values(posts, "portee_count", order, 0)
     vocabulary = vocabulary or Vocabulary(language, settings)
     words = [list(vocabulary.read(text)) for text in texts]
-    vocabulary.weigh()
     if now is None:
         now = float(times.max()) if len(times) else 0.0
     rows: list[dict[str, object]] = []
