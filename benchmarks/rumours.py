@@ -33,6 +33,7 @@ def main() -> None:
         # What is told of the publications is a view over what was received.
         stores.attach(warehouse, path.with_name(stores.raw().name), "raw", read_only=True)
         warehouse.execute("set timezone = 'UTC'")
+        stores.attach(warehouse, path.with_name("raw.duckdb"), "raw", read_only=True)
         posts = warehouse.sql(
             """
             select distinct
