@@ -9,7 +9,7 @@ export RUNTIME__DLTHUB_TELEMETRY = false
 export SEND_ANONYMOUS_USAGE_STATS = no
 
 .DEFAULT_GOAL := help
-.PHONY: help run build serve dagster sql status test lint test-fast audit install lock clean
+.PHONY: help run build serve dagster sql status test lint test-fast bench audit install lock clean
 
 help: ## cette aide
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -32,11 +32,16 @@ sql: install ## une invite SQL sur les marts publiés
 status: install ## l'état en un écran
 	@$(PY) -m orchestration status
 
+SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
+
 test: lint ## toutes les vérifications
-	@$(PY) -m pytest -n 2 --dist loadfile
+	@$(PY) -m pytest $(SIDE_BY_SIDE)
 
 test-fast: lint ## les vérifications qui ne construisent pas d'entrepôt
-	@$(PY) -m pytest -n 2 --dist loadfile -m "not slow"
+	@$(PY) -m pytest $(SIDE_BY_SIDE) -m "not slow"
+
+bench: install ## ce que coûte une reconstruction, et ce qui a empiré depuis les fois d'avant
+	@$(PY) -m benchmarks.rebuild --rows 100000 --guard
 
 lint: install ## style, types, lois d'import, SQL
 	@$(VENV)/bin/ruff check .

@@ -14,11 +14,14 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 
 from rich.console import Console
 from rich.table import Table
 
 RESULTS = Path(__file__).parent / "results"
+HISTORY = Path(__file__).parent / "history.json"
+WORSE = 1.15  # a ratio that grew by more is said; less is what two runs of one code differ by
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,32 @@ def record(benchmark: str, metrics: Iterable[Metric], **settings: object) -> Pat
     }
     path.write_text(json.dumps(told, ensure_ascii=False, indent=1, default=str) + "\n", "utf-8")
     return path
+
+
+def worsened(benchmark: str, ratios: dict[str, float]) -> list[str]:
+    """Keep `ratios` (the smaller the better) in the history, and say which ones worsened.
+
+    A ratio is compared with the median of those that this kind of machine has had before.
+    """
+    told = machine()
+    kind = f"{told['cores']} cores, {told['memory_gib']} GiB, {told['architecture']}"
+    history = json.loads(HISTORY.read_text("utf-8")) if HISTORY.exists() else {}
+    past = history.setdefault(benchmark, {}).setdefault(kind, [])
+    found = []
+    for name, ratio in ratios.items():
+        if known := [run["ratios"][name] for run in past if name in run["ratios"]]:
+            usual = median(known)
+            if ratio > WORSE * usual:
+                found.append(f"{name} : {ratio:.2f}, d’ordinaire {usual:.2f} sur une telle machine")
+    past.append(
+        {
+            "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "load": told["load_before"],
+            "ratios": {name: round(ratio, 3) for name, ratio in ratios.items()},
+        }
+    )
+    HISTORY.write_text(json.dumps(history, ensure_ascii=False, indent=1) + "\n", "utf-8")
+    return found
 
 
 def machine() -> dict[str, object]:

@@ -1,25 +1,20 @@
-"""How fast pages are, and whether many messages slow them: the demo, then ten million messages.
+"""How fast pages are, and whether many messages slow them: `python -m benchmarks.pages FOLDER…`.
 
-`python -m benchmarks.pages --data FOLDER [--messages N]` reads a folder that `make build` filled
-and never writes to it. Each world is published, its site built and served on the loopback; each
-page is opened `--rounds` times in a fresh Chromium context (nothing cached).
+Each folder is one that was published (`make build`, `benchmarks.rebuild`); nothing is written to
+it. Of each, the site is built and served on the loopback; a page of each kind is opened `--rounds`
+times in a fresh Chromium context (nothing cached).
 
-*First content*: the browser's first-contentful-paint. *Interactive*: the choice of a filter, made
-as soon as the filter is there, has changed what the page shows; that takes the database of the
-browser, its worker, its WebAssembly, the Parquet files and the query. A page without a filter is
-interactive when its framework has taken it over. *Bytes*: as received, headers included.
-
-The big world is not landed: the reviews of the demo are repeated in `int_avis__unioned`, each copy
-on a day of its own within the demo's days, without text, then dbt rebuilds every mart made of them.
+*First content*: the browser's first-contentful-paint. *Interactive*: the framework has taken the
+page over, its menu and choices answer. *First choice*: made as soon as it can be, until every
+figure of the page is the one of that choice; that takes the database of the browser, its worker,
+its WebAssembly, the Parquet files and the queries. *Bytes*: as received, headers included.
 """
 
 import argparse
 import os
 import re
-import shutil
+import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -27,78 +22,71 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import uvicorn
 from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks import Metric, record
-from orchestration.publication import publish
-from orchestration.site import REPORTS, application, build_site, page_marts
+from orchestration.site import application, build_site, page_marts
 
-ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = "/usr/bin/chromium"
-FED_BY_AVIS = [
-    *("int_satisfaction__unioned", "int_satisfaction__ouvertes"),
-    *("fct_avis", "fct_avis__delais", "fct_avis__mensuels", "fct_avis__quotidiens"),
-    *("fct_avis__services", "fct_avis__structures"),
-    *("fct_satisfaction", "fct_satisfaction__mensuels"),
-]
-# What a filter may change: figures, tables, charts, maps.
-SEEN = "document.querySelector('article').innerText"
+# The page of a template that is opened.
+FIRST = {
+    "campagne": "select min(campagne_cle) from marts.fct_campagnes",
+    "departement": "select '59'",
+    "signal": "select arg_max(signal_id, ouvert_at) from marts.fct_signaux",
+}
+# Keeps what the page shows that a choice may change, and when it last changed.
+WATCH = """
+window.seen = {text: '', at: 0};
+const look = () => {
+    const said = [...document.querySelectorAll('article :is(.value, td, tbody th)')];
+    const drawn = [...document.querySelectorAll('article path[data-code]')];
+    const text = said.map((node) => node.textContent).join('|')
+        + drawn.map((node) => node.getAttribute('class')).join('|');
+    if (text !== window.seen.text) window.seen = {text, at: performance.now()};
+};
+document.addEventListener('DOMContentLoaded', () => new MutationObserver(look).observe(
+    document, {subtree: true, childList: true, characterData: true, attributes: true}));
+"""
+# Nothing awaited, and nothing changed for three seconds: the database may take two to come.
+SETTLED = """(before) => window.seen.text !== before && !window.seen.text.includes('…')
+    && performance.now() - window.seen.at > 3000"""
+
+
+@dataclass(frozen=True)
+class World:
+    """A publication, and how many rows its sources brought."""
+
+    published: Path
+
+    def ask(self, sql: str) -> Any:
+        with duckdb.connect(str(self.published), read_only=True) as connection:
+            [(found,)] = connection.execute(sql).fetchall()
+        return found
+
+    @property
+    def name(self) -> str:
+        rows = self.ask("select sum(lignes_count) / 1e6 from marts.ref_sources")
+        return f"{rows:.1f} M de lignes reçues".replace(".", ",")
 
 
 @dataclass(frozen=True)
 class Opened:
     first_content_ms: float
     interactive_ms: float
+    first_choice_ms: float | None  # a page may offer none
     received_bytes: int
 
 
-def grow(warehouse: Path, messages: int) -> int:
-    """Repeat the published reviews of `warehouse` up to `messages`; return how many there are."""
-    with duckdb.connect(str(warehouse)) as connection:
-        (there,) = connection.execute(
-            "select count(*) from intermediate.int_avis__unioned where source != 'jedonnemonavis'"
-        ).fetchall()[0]
-        connection.execute(
-            "create temp table span as"
-            " select min(jour) as debut, max(jour) - min(jour) + 1 as jours"
-            " from intermediate.int_avis__unioned where source != 'jedonnemonavis'"
-        )
-        connection.execute(
-            "insert into intermediate.int_avis__unioned by name"
-            " select avis.* replace ("
-            " avis_id || '#' || copie as avis_id, null as texte, null as titre,"
-            " debut + cast((jour - debut + copie * 37) % jours as integer) as jour)"
-            " from intermediate.int_avis__unioned as avis, range(1, ?) as copies(copie), span"
-            " where source != 'jedonnemonavis'",
-            [messages // there + 1],
-        )
-        (count,) = connection.execute(
-            "select count(*) from intermediate.int_avis__unioned"
-        ).fetchall()[0]
-    return int(count)
-
-
-def rebuild(data: Path) -> float:
-    """Rebuild what reads the reviews, without its tests; return the seconds."""
-    started = time.monotonic()
-    command = [
-        "run",
-        "--quiet",
-        "--target-path",
-        str(data / "dbt"),
-        "--log-path",
-        str(data / "dbt"),
-    ]
-    subprocess.run(  # noqa: S603
-        [str(Path(sys.executable).with_name("dbt")), *command, "--select", *FED_BY_AVIS],
-        cwd=ROOT / "dbt_project",
-        env={**os.environ, "CYBERIMPACT_DATA": str(data), "DO_NOT_TRACK": "1"},
-        check=True,
-    )
-    return time.monotonic() - started
+MEASURES = (
+    ("first_content_ms", "premier contenu", "ms", "< 1 000"),
+    ("interactive_ms", "interactive", "ms", "< 2 500"),
+    ("first_choice_ms", "premier choix répondu", "ms", "< 2 500"),
+    ("received_bytes", "reçus", "octets", ""),
+)
 
 
 @contextmanager
@@ -123,87 +111,126 @@ def open_page(browser: Browser, address: str) -> Opened:
         "Network.loadingFinished",
         lambda event: received.__setitem__(0, received[0] + int(event["encodedDataLength"])),
     )
+    page.add_init_script(WATCH)
     page.goto(address, wait_until="commit")
     # The theme button is drawn by the framework once it runs.
     page.wait_for_selector("button.theme", timeout=120_000)
-    choice = page.locator(".filtres select").first
-    if choice.count():
-        seen = page.evaluate(SEEN)
-        choice.select_option(index=1)
-        page.wait_for_function(f"(seen) => {SEEN} !== seen", arg=seen, timeout=120_000)
     interactive = page.evaluate("performance.now()")
+    choice = page.locator(".filtres select").first
+    answered = None
+    if choice.count():
+        before = page.evaluate("window.seen.text")
+        chosen = page.evaluate("performance.now()")
+        choice.select_option(index=1)
+        page.wait_for_function(SETTLED, arg=before, timeout=120_000)
+        answered = page.evaluate("window.seen.at") - chosen
     page.wait_for_load_state("networkidle")
     first = page.evaluate(
         "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0"
     )
     context.close()
-    return Opened(first, interactive, received[0])
+    return Opened(first, interactive, answered, received[0])
 
 
-def measure(world: str, site: Path, rounds: int) -> list[Metric]:
-    """Open each page of a built site, and return its medians."""
+def measure(world: World, site: Path, rounds: int) -> list[Metric]:
+    """Open a page of each kind, and return its medians."""
     metrics = []
     with sync_playwright() as playwright, served(site) as address:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
         )
         open_page(browser, address)  # the first page of a browser pays for its start
-        for name in page_marts():
-            if "[" in name:
-                continue
-            path = re.sub(r"index$", "", name)
+        for kind in page_marts():
+            path = re.sub(r"index$", "", kind)
+            path = re.sub(r"\[(\w+)\]", lambda found: world.ask(FIRST[found[1]]), path)
             opened = [
                 open_page(browser, f"{address}{path}{'/' * bool(path)}") for _ in range(rounds)
             ]
 
-            def median(field: str, opened: list[Opened] = opened) -> int:
-                return round(statistics.median(getattr(one, field) for one in opened))
-
-            label = f"{world}, {name}"
-            metrics += [
-                Metric(f"{label} : premier contenu", median("first_content_ms"), "ms", "< 1 000"),
-                Metric(f"{label} : interactive", median("interactive_ms"), "ms", "< 2 500"),
-                Metric(f"{label} : reçus", median("received_bytes"), "octets"),
-            ]
+            for field, what, unit, aim in MEASURES:
+                found = [getattr(one, field) for one in opened]
+                if None not in found:
+                    median = round(statistics.median(found))
+                    metrics.append(Metric(f"{world.name}, {kind} : {what}", median, unit, aim))
         browser.close()
     return metrics
 
 
-def build(world: str, data: Path) -> list[Metric]:
-    """Publish the warehouse of `data` and build its site; return how long each took."""
-    published = data / "published/cyberimpact.duckdb"
-    started = time.monotonic()
-    rows = publish(data / "warehouse.duckdb", published, data / "published/parquet")
-    copied = time.monotonic()
-    build_site(published, data / "site", data / "reports", lambda _: None)
-    ended = time.monotonic()
-    read = [f"fct_avis{suffix}" for suffix in ("", "__mensuels")]
-    return [Metric(f"{world} : lignes de {mart}", rows[mart], "lignes") for mart in read] + [
-        Metric(f"{world} : publication", round(copied - started, 1), "s"),
-        Metric(f"{world} : construction du site", round(ended - copied, 1), "s"),
+@dataclass(frozen=True)
+class Cost:
+    seconds: float
+    cpu: float
+
+
+def build(world: World, site: Path) -> Cost:
+    started, used = time.monotonic(), _cpu()
+    build_site(world.published, site, site.with_name("reports"), lambda _: None)
+    return Cost(time.monotonic() - started, _cpu() - used)
+
+
+def _cpu() -> float:
+    """Return the seconds of processor of this process, and of node and its children."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def sizes(worlds: list[World]) -> list[Metric]:
+    """Return what pages read in each world, and the marts that grow most from first to last."""
+    read = sorted(set().union(*page_marts().values()))
+    rows = {
+        world.name: {
+            mart: world.ask(f"select count(*) from marts.{mart}")  # noqa: S608
+            for mart in read
+        }
+        for world in worlds
+    }
+    metrics = [
+        Metric(f"{world.name} : lignes que lisent les pages", sum(rows[world.name].values()))
+        for world in worlds
+    ]
+    first, last = rows[worlds[0].name], rows[worlds[-1].name]
+    grown = sorted(read, key=lambda mart: first[mart] - last[mart])
+    return metrics + [
+        Metric(f"{name} : {mart}", counts[mart], "lignes")
+        for mart in grown[:8]
+        if last[mart] > first[mart]
+        for name, counts in rows.items()
     ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--messages", type=int, default=10_000_000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("--rounds", type=int, default=3, help="openings of each page (3)")
+    parser.add_argument("--builds", type=int, default=1, help="builds of each site (1)")
     asked = parser.parse_args()
-    metrics = []
-    with tempfile.TemporaryDirectory(dir=asked.data.parent) as name:
-        data = Path(name)
-        for file in ("warehouse.duckdb", "raw.duckdb"):
-            shutil.copy(asked.data / file, data / file)
-        metrics += build("démonstration", data)
-        metrics += measure("démonstration", data / "site", asked.rounds)
-        count = grow(data / "warehouse.duckdb", asked.messages)
-        seconds = rebuild(data)
-        big = f"{count / 1e6:.1f} M de messages".replace(".", ",")
-        metrics.append(Metric(f"{big} : tables refaites", round(seconds, 1), "s"))
-        metrics += build(big, data)
-        metrics += measure(big, data / "site", asked.rounds)
-    record("pages", metrics, messages=count, rounds=asked.rounds, reports=REPORTS.name)
+    worlds = [World(folder / "published/cyberimpact.duckdb") for folder in asked.folders]
+    metrics = sizes(worlds)
+    with tempfile.TemporaryDirectory(dir=asked.folders[0].parent) as name:
+        sites = [Path(name) / f"site{number}" for number in range(len(worlds))]
+        costs: list[list[Cost]] = [[] for _ in worlds]
+        for _ in range(asked.builds):  # in turn: the machine may be busier later
+            for world, site, cost in zip(worlds, sites, costs, strict=True):
+                cost.append(build(world, site))
+        for world, site, cost in zip(worlds, sites, costs, strict=True):
+            told = f"{world.name}, construction du site"
+            read = sum(file.stat().st_size for file in site.glob("data/**/*.parquet"))
+            pages = len(list(site.rglob("index.html")))
+            metrics += [
+                Metric(f"{told} : durée", round(statistics.median(x.seconds for x in cost)), "s"),
+                Metric(f"{told} : processeur", round(statistics.median(x.cpu for x in cost)), "s"),
+                Metric(f"{told} : pages", pages),
+                Metric(f"{told} : Parquet que lisent les pages", read, "octets"),
+            ]
+        for world, site in zip(worlds, sites, strict=True):
+            metrics += measure(world, site, asked.rounds)
+    record(
+        "pages",
+        metrics,
+        rounds=asked.rounds,
+        builds=asked.builds,
+        load_after=round(os.getloadavg()[0], 1),
+    )
 
 
 if __name__ == "__main__":

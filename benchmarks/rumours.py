@@ -30,7 +30,10 @@ def main() -> None:
     told = tomllib.loads(SENTENCES.read_text("utf-8"))["rumeur"]["evenement"]
     sentence = re.compile("|".join(re.escape(s).replace(r"\{ville\}", ".+") for s in told))
     with duckdb.connect(path, read_only=True) as warehouse:
+        # What is told of the publications is a view over what was received.
+        stores.attach(warehouse, path.with_name(stores.raw().name), "raw", read_only=True)
         warehouse.execute("set timezone = 'UTC'")
+        stores.attach(warehouse, path.with_name("raw.duckdb"), "raw", read_only=True)
         posts = warehouse.sql(
             """
             select distinct

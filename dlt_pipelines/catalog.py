@@ -121,6 +121,21 @@ class Retention:
     reference: str | None = None
 
 
+@dataclass(frozen=True)
+class Following:
+    """How a source is followed between two whole landings.
+
+    Attributes:
+        tables: those that tell of now; the others wait for the whole landing.
+        every: how long a service is left in peace between two asks, within its rate limit.
+        overlap: what is read again before the last ask, because it may be told late.
+    """
+
+    tables: tuple[str, ...]
+    every: timedelta
+    overlap: timedelta = timedelta(seconds=10)
+
+
 # What no table declares, in days: the same purge takes it away.
 KEPT_DAYS = {
     "depot": 30,  # files taken, of the sources that tell of persons
@@ -154,6 +169,7 @@ class Source:
         header: columns of a CSV export that has no header.
         persons: whom its rows tell of, for the record of processing; NOBODY when that is so.
         retention: table → how long its rows are kept; the others tell of nobody, and stay.
+        following: how it is followed by the minute, None when its figures are those of whole days.
     """
 
     name: str
@@ -177,6 +193,7 @@ class Source:
     header: tuple[str, ...] = ()
     persons: str = ""
     retention: Mapping[str, Retention] = field(default_factory=dict)
+    following: Following | None = None
 
     def reference(self, table: str) -> str | None:
         """Return the column by which a person can name a row of `table`."""
@@ -286,6 +303,7 @@ CATALOG: dict[str, Source] = {
             header=ma_gendarmerie.HEADER,
             persons="Personnes qui joignent la brigade numérique",
             retention={"contacts": Retention("date", 3 * YEAR, reference="reference")},
+            following=Following(("contacts",), timedelta(0)),
         ),
         Source(
             name="pre_plainte",
@@ -409,6 +427,10 @@ CATALOG: dict[str, Source] = {
                     "created_at", 3 * YEAR, {"text": x.RETENTION.days}, reference="id"
                 ),
             },
+            # X answers 300 calls a quarter of an hour, and tells what is 30 seconds old.
+            following=Following(
+                ("tweet_counts", "tweets"), timedelta(seconds=60), timedelta(seconds=60)
+            ),
         ),
         Source(
             name="mastodon",
@@ -428,6 +450,8 @@ CATALOG: dict[str, Source] = {
                 "statuses": Retention("created_at", 3 * YEAR, {"text": 30}, reference="uri"),
                 "trending_tags": Retention("day", YEAR),
             },
+            # An instance answers 300 calls in five minutes: one a subject and ask.
+            following=Following(("statuses",), timedelta(seconds=30)),
         ),
         Source(
             name="bluesky",
@@ -446,6 +470,8 @@ CATALOG: dict[str, Source] = {
             retention={
                 "posts": Retention("indexed_at", 3 * YEAR, {"text": 30}, reference="uri"),
             },
+            # The server answers 3,000 calls in five minutes: one a query and ask.
+            following=Following(("posts",), timedelta(seconds=3)),
         ),
         Source(
             name="youtube",

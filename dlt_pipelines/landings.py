@@ -16,7 +16,8 @@ from functools import cache, partial
 from inspect import signature
 from pathlib import Path
 from time import monotonic
-from typing import Any, cast, get_origin
+from time import time as wall_clock
+from typing import Any, Literal, cast, get_origin
 from zoneinfo import ZoneInfo
 
 import dlt
@@ -42,7 +43,7 @@ from dlt_pipelines import (
     traitements,
 )
 from dlt_pipelines.catalog import CATALOG, Source
-from dlt_pipelines.door import Door, hashes
+from dlt_pipelines.door import Door, Tally, hashes
 
 REAL, SANDBOX = "reel", "bac_a_sable"
 PARIS = ZoneInfo("Europe/Paris")
@@ -52,6 +53,7 @@ HELD_BELOW = (
 )
 HELD_FROM = 20  # rows of a window below which a few that vanish are everyday life
 MEMORY = "500MB"  # of DuckDB while it loads, whatever the number of rows
+AT_REST = 1  # seconds since a file was last written: a younger one may still be on its way in
 EPOCH = date(2016, 1, 1)  # before the oldest experience of Services Publics+
 Report = Callable[[str], None]
 
@@ -207,6 +209,169 @@ def land_together(
             for name in sorted(names, key=lambda name: not CATALOG[name].has_api)
         }
         yield {name: started[name] for name in names}
+
+
+class BusyError(RuntimeError):
+    """Another landing of the source is under way: it brings what there is."""
+
+
+class Follower:
+    """A source followed by the minute: what is new since the last ask lands, and nothing else.
+
+    It keeps between two asks what a landing prepares each time: the doors, with what they know, and
+    the pipeline. What a door refuses waits for the whole landing, which sets it aside.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.source = CATALOG[name]
+        following = self.source.following
+        assert following  # noqa: S101 – the caller chose among those that have one
+        self.following = following
+        self.since: datetime | None = None  # of the next ask
+        self._due = 0.0
+        self._files: set[tuple[str, int, int]] = set()
+        self._ready: tuple[dict[str, Door], dlt.Pipeline, object] | None = None
+
+    def land(self, report: Report = lambda line: None, patience: float = 60) -> Landing | None:
+        """Land what is new, and return it; None if nothing is, or it is too soon to ask again.
+
+        Args:
+            report: called with each line of progress, in French.
+            patience: seconds after which a service that does not answer is left for the next time.
+
+        Raises:
+            LandingError: as `land` does; the next call asks again from the same instant.
+        """
+        source = self.source
+        if files := self._new_files():
+            landing = land(source.name, report)
+            self._files |= files
+            return landing if landing.changed else None
+        is_live = source.has_api and dlt.config.get(f"sources.{source.name}.live", bool)
+        is_off = dlt.config.get(f"sources.{source.name}.enabled", bool) is False
+        if not is_live or is_off or monotonic() < self._due:
+            return None
+        self._due = monotonic() + self.following.every.total_seconds()
+        self.since = self.since or self._last_ask()
+        if self.since is None:
+            asked = datetime.now(UTC)
+            landing = land(source.name, report)  # of a service that was never asked
+            self.since = asked - self.following.overlap
+            return landing
+        try:
+            with registre.alone(source.name, _busy):
+                return self._followed(monotonic() + patience)
+        except BusyError:
+            return None
+        except Exception as error:
+            self._ready = None  # the doors think that they know what did not come in
+            raise _explained(source, error) from error
+
+    def _followed(self, deadline: float) -> Landing | None:
+        source, asked, clock = self.source, datetime.now(UTC), monotonic()
+        doors, pipeline = self._prepared()
+        declared = source.declare(session=polite.Session(deadline), since=self.since, until=None)
+        came = {
+            table: [rows for rows in door.admit(_pages(declared.resources[table])) if len(rows)]
+            for table, door in doors.items()
+        }
+        tallies = {table: door.tally for table, door in doors.items()}
+        for door in doors.values():
+            door.tally = Tally()
+        came = {table: rows for table, rows in came.items() if rows}
+        if came:
+            with registre.ledger() as ledger:
+                forgotten.check_keys(ledger, source)
+            with registre.WRITER:
+                pipeline.run()  # what a landing that was killed left behind
+                pipeline.run(
+                    [_resource(doors[table], iter(rows), "merge") for table, rows in came.items()]
+                )
+        landing = Landing(
+            source=source.name,
+            origin=REAL,
+            tables={
+                table: TableLanding(tally.read, tally.new, tally.changed, quarantined=0)
+                for table, tally in tallies.items()
+            },
+            files_taken=[],
+            files_refused=[],
+            warnings=[],
+            seconds=monotonic() - clock,
+            cursor_from=f"{self.since:%Y-%m-%dT%H:%M:%SZ}",
+            cursor_to=f"{asked:%Y-%m-%dT%H:%M:%SZ}",
+            switched=False,
+        )
+        if came:
+            with registre.ledger() as ledger:
+                ledger.execute(_FOLLOWED, _followed_row(landing, asked))
+        self.since = asked - self.following.overlap
+        return landing if came else None
+
+    def _prepared(self) -> tuple[dict[str, Door], dlt.Pipeline]:
+        """Return doors and pipeline, made anew when somebody asked to be forgotten meanwhile."""
+        erasures = forgotten.erasures()
+        state = erasures.stat().st_mtime_ns if erasures.exists() else None
+        if self._ready is None or self._ready[2] != state:
+            doors = doors_of(self.source, REAL)
+            followed = {table: doors[table] for table in self.following.tables}
+            self._ready = followed, _pipeline(self.source), state
+        doors, pipeline, _ = self._ready
+        return doors, pipeline
+
+    def _last_ask(self) -> datetime | None:
+        with registre.ledger() as ledger:
+            ((last,),) = ledger.execute(
+                "select max(debut_at) from registre.prises"
+                " where source = ? and origine = ? and statut = 'ok' and curseur_a is not null",
+                [self.source.name, REAL],
+            ).fetchall()
+        return last - self.following.overlap if last else None
+
+    def _new_files(self) -> set[tuple[str, int, int]]:
+        """Return the files of the depot that lie still, and that no landing of ours has seen."""
+        found = set()
+        folder = stores.depot() / self.source.name
+        for path in folder.iterdir() if self.source.reads and folder.is_dir() else ():
+            with suppress(FileNotFoundError):  # taken away since the listing
+                stat = path.stat()
+                if not path.name.startswith(".") and wall_clock() - stat.st_mtime > AT_REST:
+                    found.add((path.name, stat.st_size, stat.st_mtime_ns))
+        return found - self._files
+
+
+def _busy() -> None:
+    raise BusyError
+
+
+# All that a source brought in a day by being followed is one line of the ledger.
+_FOLLOWED = """
+insert into registre.prises by name
+select
+    $prise_id as prise_id, $source as source, $origine as origine, $debut_at as debut_at,
+    $secondes as secondes, $lues as lignes_lues, $nouvelles as lignes_nouvelles,
+    $modifiees as lignes_modifiees, 0 as lignes_ecartees, 0 as fichiers_pris,
+    0 as fichiers_refuses, 'ok' as statut
+on conflict (prise_id) do update set
+    debut_at = excluded.debut_at,
+    secondes = secondes + excluded.secondes,
+    lignes_lues = lignes_lues + excluded.lignes_lues,
+    lignes_nouvelles = lignes_nouvelles + excluded.lignes_nouvelles,
+    lignes_modifiees = lignes_modifiees + excluded.lignes_modifiees
+"""
+
+
+def _followed_row(landing: Landing, asked: datetime) -> dict[str, Any]:
+    return {
+        "prise_id": f"suivi/{landing.source}/{asked:%Y-%m-%d}",
+        "source": landing.source,
+        "origine": landing.origin,
+        "debut_at": asked,
+        "secondes": landing.seconds,
+        "lues": landing.total("read"),
+        "nouvelles": landing.total("new"),
+        "modifiees": landing.total("changed"),
+    }
 
 
 def _landed_through(
@@ -567,12 +732,7 @@ def _remind(door: Door, source: Source) -> None:
 def _load(
     source: Source, way: _Way, doors: Mapping[str, Door], first: bool, report: Report
 ) -> None:
-    pipeline = dlt.pipeline(
-        source.name,
-        pipelines_dir=str(stores.data() / "dlt"),
-        destination=dlt.destinations.duckdb(_credentials(source)),
-        dataset_name=f"raw_{source.name}",
-    )
+    pipeline = _pipeline(source)
     # The tables of a source are declared together, over one session where it opens one.
     way.asks = [cache(ask) for ask in way.asks]
     with registre.WRITER:
@@ -590,6 +750,15 @@ def _load(
     pipeline.normalize()
     with registre.WRITER:
         pipeline.load()
+
+
+def _pipeline(source: Source) -> dlt.Pipeline:
+    return dlt.pipeline(
+        source.name,
+        pipelines_dir=str(stores.data() / "dlt"),
+        destination=dlt.destinations.duckdb(_credentials(source)),
+        dataset_name=f"raw_{source.name}",
+    )
 
 
 def _credentials(source: Source) -> DuckDbCredentials:
@@ -633,6 +802,14 @@ def _protected(door: Door, way: _Way, first: bool, report: Report) -> DltResourc
             elif admitted.num_rows:
                 yield admitted
 
+    # A first landing meets no row that it would correct, unless the door saw a key come twice: it
+    # goes in at once, in half the time of a merge.
+    return _resource(door, rows(), "append" if first else "merge")
+
+
+def _resource(
+    door: Door, rows: Iterator[Any], disposition: Literal["append", "merge"]
+) -> DltResource:
     columns: dict[str, Any] = {
         column.name: {"data_type": column.data_type, "nullable": not column.required}
         for column in door.kept
@@ -646,13 +823,11 @@ def _protected(door: Door, way: _Way, first: bool, report: Report) -> DltResourc
         "_rang": {"data_type": "bigint", "dedup_sort": "desc"},
     }
     return dlt.resource(
-        rows(),
+        rows,
         name=door.table,
         columns=columns,
         primary_key=door.key,
-        # A first landing meets no row that it would correct, unless the door saw a key come twice:
-        # it goes in at once, in half the time of a merge.
-        write_disposition="append" if first else "merge",
+        write_disposition=disposition,
     )
 
 

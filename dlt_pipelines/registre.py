@@ -80,6 +80,15 @@ def taken(file: IO[Any]) -> bool:
     return True
 
 
+def is_held(name: str) -> bool:
+    """Say whether somebody holds the lock `name` of the data folder."""
+    try:
+        with (stores.data() / "verrous" / f"{name}.lock").open() as file:
+            return not taken(file)
+    except FileNotFoundError:
+        return False
+
+
 class _Writer(threading.local):
     """Held while the raw store is open; a thread may enter again what it holds."""
 

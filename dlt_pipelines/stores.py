@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 
 ROOT = Path(__file__).resolve().parents[1]
+MEMORY = "2GB"  # of DuckDB, as in profiles.yml
 FLAGS = 20  # place in a DuckDB file of the byte whose last bit says that it is encrypted
 
 
@@ -92,7 +93,9 @@ def connect(path: Path, read_only: bool = False, storage: str = "") -> duckdb.Du
             raise
         return connection
     config = {"storage_compatibility_version": storage} if storage else {}
-    return duckdb.connect(path, read_only=read_only, config={**config})
+    connection = duckdb.connect(path, read_only=read_only, config={**config})
+    _limit(connection)
+    return connection
 
 
 def attach(
@@ -108,6 +111,7 @@ def attach(
     Raises:
         StoreKeyError: as `connect` does.
     """
+    _limit(connection)
     for statement in attaching(path, alias, read_only, storage, under):
         try:
             connection.execute(statement)
@@ -116,6 +120,11 @@ def attach(
                 raise
             # Not `from error`: DuckDB may quote the statement, and with it the key.
             raise StoreKeyError(unfit(path, str(error))) from None
+
+
+def _limit(connection: duckdb.DuckDBPyConnection) -> None:
+    """Hold DuckDB to the memory of the setting: it would keep what it read in most of the RAM."""
+    connection.execute("set memory_limit = ?", [os.environ.get("CYBERIMPACT_MEMORY") or MEMORY])
 
 
 def attaching(

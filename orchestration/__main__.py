@@ -1,4 +1,4 @@
-"""Command line: `python -m orchestration build|run|serve|alertes|sql|status|purge|erase|…`."""
+"""Command line: `python -m orchestration build|run|serve|suivi|alertes|sql|status|purge|…`."""
 
 import argparse
 import getpass
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
@@ -26,7 +27,7 @@ from dlt_pipelines.catalog import CATALOG
 if TYPE_CHECKING:
     from orchestration.alerts.messages import Message
     from orchestration.alerts.subscriptions import Channel, Subscription
-    from orchestration.state import Source
+    from orchestration.state import Following, Source
 
 # Dagster takes two seconds to import, dbt's assets four more: only where they are needed.
 
@@ -37,6 +38,7 @@ STEP_OF = {
     "run": "Préparation",
     "serve": "Service du site",
     "alertes": "Alertes",
+    "suivi": "Suivi des sources rapides",
     "dagster": "Interface de Dagster",
     "sql": "Invite SQL",
     "status": "Lecture de l'état",
@@ -65,6 +67,7 @@ def main() -> int:
     alerts.add_argument(
         "--a-blanc", action="store_true", help="montrer ce qui partirait, sans rien envoyer"
     )
+    commands.add_parser("suivi", help="suivre sans s'arrêter les sources rapides, à la seconde")
     ui = commands.add_parser("dagster", help="ouvrir l'interface de Dagster et son horloge")
     ui.add_argument("--port", type=int, default=3000, help="port de l'interface (3000)")
     sql = commands.add_parser("sql", help="interroger les tables publiées, en lecture seule")
@@ -115,6 +118,8 @@ def main() -> int:
                 return serve(arguments.port)
             case "alertes":
                 return send_alerts(is_rehearsal=arguments.a_blanc)
+            case "suivi":
+                return follow()
             case "dagster":
                 return dagster_ui(arguments.port)
             case "sql":
@@ -325,8 +330,6 @@ def serve(port: int) -> int:
 
 def send_alerts(*, is_rehearsal: bool) -> int:
     """Send what is due, or show it; return 1 if a channel is down or the file is faulty."""
-    from rich.markup import escape
-
     from orchestration import alerts
     from orchestration.terminal import console
 
@@ -341,6 +344,15 @@ def send_alerts(*, is_rehearsal: bool) -> int:
 
 def _show_alert(subscription: "Subscription", channel: "Channel", message: "Message") -> None:
     print(f"── {subscription.name} · {channel.kind} · {message.subject}\n\n{message.text}\n")
+
+
+def follow() -> int:
+    from orchestration.terminal import console
+
+    with console.status("chargement du projet"):
+        from orchestration import worker
+    console.print(f"[bold]Suivi[/] · données : {stores.data()} (Ctrl-C pour arrêter)")
+    return worker.main()
 
 
 def dagster_ui(port: int) -> int:
@@ -431,9 +443,25 @@ def status() -> int:
         signals = ", ".join(f"{count} {name}" for name, count in now.signals.items())
         console.print(f"[bold]Signaux ouverts[/] {signals or 'aucun'}")
     console.print(f"[bold]Alertes[/] {alerts.summary()}")
+    if now.following:
+        console.print(f"[bold]Suivi[/] {_followed(now.following)}")
     sizes = ", ".join(f"{name} {_size(size)}" for name, size in now.bytes_of.items() if size > 1e5)
     console.print(f"[bold]Disque[/] {sizes} · libre {_size(now.free)}")
     return 0
+
+
+def _followed(following: "Following") -> str:
+    if not following.is_alive:
+        return f"[yellow]arrêté[/], dernier cycle le {_told(following.cycle)}"
+    told = f"[green]en marche[/] depuis le {_told(following.started)}"
+    told += f", {following.rows} lignes publiées"
+    if following.p50 is not None and following.p95 is not None:
+        told += f", en {following.p50:.1f} s (médiane) et {following.p95:.1f} s (95 %)"
+    if following.failing:
+        told += f" · [red]en échec : {', '.join(following.failing)}[/]"
+    if following.fault:
+        told += f" · [red]{escape(following.fault.splitlines()[0])}[/]"
+    return told
 
 
 def metrics(target: Path | None) -> int:

@@ -354,13 +354,14 @@ def built(context: dg.AssetExecutionContext) -> Events:
         # tests are those of the same rows. Without these events Dagster would skip what follows,
         # and a publication or a site that failed last time would never be repaired.
         for node in result.nodes:
-            yield from _events(node, result.is_unchanged)
+            yield from events(node, result.is_unchanged)
         if error := warehouse.broken(result.nodes):
             raise error
     context.log.info(str(result))
 
 
-def _events(node: warehouse.Node, is_unchanged: bool) -> Events:
+def events(node: warehouse.Node, is_unchanged: bool) -> Events:
+    """Yield what Dagster is told of a dbt node."""
     metadata: dict[str, Any] = {"secondes": node.seconds, "inchangé": is_unchanged}
     if node.kind in ("model", "seed") and node.status == "success":
         if node.rows is not None:
@@ -425,7 +426,7 @@ def publication_asset(context: dg.AssetExecutionContext) -> Events:
     is_unchanged = rows is not None
     if rows is None:
         marks.forget("publication")
-        with told_plainly(context):
+        with told_plainly(context), registre.WRITER:  # not while the worker does either
             rows = publication.publish(
                 stores.warehouse(),
                 *targets,

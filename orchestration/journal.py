@@ -7,6 +7,7 @@ written: neither messages nor errors, which may quote what somebody wrote.
 import json
 import logging
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from dlt_pipelines import stores
@@ -40,25 +41,33 @@ class Journal(logging.Handler):
             self.handleError(record)
 
     def _write(self, meta: dict[str, Any], event: Any) -> None:
-        now = datetime.now(UTC)
-        folder = stores.data() / "logs"
-        folder.mkdir(parents=True, exist_ok=True)
         kind = TOLD[event.event_type_value]
         if kind == "run_start":
-            for old in sorted(folder.glob("evenements-*.jsonl"))[: -KEPT_DAYS["runs"]]:
+            for old in sorted(_folder().glob("evenements-*.jsonl"))[: -KEPT_DAYS["runs"]]:
                 old.unlink(missing_ok=True)
-        line = {
-            "at": now.isoformat(timespec="milliseconds"),
-            "event": kind,
-            "run": meta["run_id"],
-            "job": meta["job_name"],
-            "step": meta["step_key"],
+        write(
+            kind,
+            run=meta["run_id"],
+            job=meta["job_name"],
+            step=meta["step_key"],
             **_details(kind, event.event_specific_data),
-        }
-        told = {name: value for name, value in line.items() if value is not None}
-        # One write, appended: lines of two processes never mix.
-        with (folder / f"evenements-{now:%Y-%m-%d}.jsonl").open("ab", buffering=0) as file:
-            file.write(json.dumps(told, ensure_ascii=False).encode() + b"\n")
+        )
+
+
+def write(kind: str, **told: Any) -> None:
+    """Add a line, without what is None."""
+    now = datetime.now(UTC)
+    line = {"at": now.isoformat(timespec="milliseconds"), "event": kind, **told}
+    known = {name: value for name, value in line.items() if value is not None}
+    # One write, appended: lines of two processes never mix.
+    with (_folder() / f"evenements-{now:%Y-%m-%d}.jsonl").open("ab", buffering=0) as file:
+        file.write(json.dumps(known, ensure_ascii=False).encode() + b"\n")
+
+
+def _folder() -> Path:
+    folder = stores.data() / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _details(kind: str, data: Any) -> dict[str, Any]:

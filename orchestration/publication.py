@@ -86,6 +86,7 @@ def publish(
     descriptions: Descriptions | None = None,
     may_be_empty: Collection[str] = (),
     verdicts: Iterable[Verdict] = (),
+    only: Collection[str] = (),
 ) -> dict[str, int]:
     """Copy schema `marts` of `warehouse` to `published` and `parquet`, and return mart -> rows.
 
@@ -100,6 +101,8 @@ def publish(
         may_be_empty: marts whose own source holds no row; any other mart that had rows and has
             none any more stops the publication.
         verdicts: what the checks of the warehouse said.
+        only: the marts that changed since the previous publication, where the others are taken
+            from, unread; all of them by default.
 
     Raises:
         PublicationError: the audit failed. The previous publication is untouched.
@@ -108,11 +111,17 @@ def publish(
     shutil.rmtree(staging, ignore_errors=True)  # with the log of a copy that was killed
     staging.mkdir(parents=True)
     try:
-        rows = _copy(warehouse, staging, descriptions or {})
+        if only:
+            _carry_over(staging, published, parquet, only)
+        rows = _copy(warehouse, staging, descriptions or {}, only)
         _audit(staging, rows)
         _refuse_emptied(rows, published, may_be_empty)
-        _refuse_leaks(warehouse, staging)
-        _describe(staging, verdicts)
+        _refuse_leaks(warehouse, staging, only)
+        if only:
+            with _staged(staging) as connection:
+                _list_tables(connection, staging)
+        else:
+            _describe(staging, verdicts)
         stores.share(staging / PARQUET, staging / CSV, staging / DUCKDB)
         _swap_folder(staging / CSV, parquet.with_name(CSV))
         _swap_folder(staging / PARQUET, parquet)
@@ -147,19 +156,34 @@ def content(published: Path) -> dict[str, str]:
     }
 
 
-def _copy(warehouse: Path, staging: Path, descriptions: Descriptions) -> dict[str, int]:
-    rows = {}
+def _carry_over(staging: Path, published: Path, parquet: Path, changed: Collection[str]) -> None:
+    """Stage the previous publication, but for the files of what changed.
+
+    Files of one mart are shared with it, not copied: neither is ever written to again.
+    """
+    shutil.copyfile(published, staging / DUCKDB)
     for folder in (PARQUET, CSV):
         (staging / folder).mkdir()
+        for file in sorted(parquet.with_name(folder).iterdir()):
+            if file.stem not in (*changed, "ref_tables"):
+                (staging / folder / file.name).hardlink_to(file)
+
+
+def _copy(
+    warehouse: Path, staging: Path, descriptions: Descriptions, only: Collection[str]
+) -> dict[str, int]:
+    rows = {}
+    for folder in (PARQUET, CSV):
+        (staging / folder).mkdir(exist_ok=True)
     with duckdb.connect() as connection:
         stores.attach(connection, warehouse, "warehouse", read_only=True)
         connection.execute(
             f"attach '{_quoted(staging / DUCKDB)}' as staged (storage_version '{STORAGE_VERSION}')"
         )
-        connection.execute("create schema staged.marts")
-        for mart in _marts(connection, "warehouse"):
+        connection.execute("create schema if not exists staged.marts")
+        for mart in only or _marts(connection, "warehouse"):
             source, target = f'warehouse.marts."{mart}"', f'staged.marts."{mart}"'
-            connection.execute(f"create table {target} as from {source}")
+            connection.execute(f"create or replace table {target} as from {source}")
             rows[mart] = _count(connection, source)
             _write(connection, target, staging, mart)
             _comment(connection, target, descriptions.get(mart, ("", {})))
@@ -189,9 +213,13 @@ def _comment(
         connection.execute(f"comment on column {relation}.\"{column}\" is '{_quoted(said)}'")
 
 
+def _staged(staging: Path) -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(str(staging / DUCKDB))
+
+
 def _describe(staging: Path, verdicts: Iterable[Verdict]) -> None:
     """Add the tables of `OF_ITSELF`, read from what is staged and from its comments."""
-    with duckdb.connect(str(staging / DUCKDB)) as connection:
+    with _staged(staging) as connection:
         connection.execute(
             "create table marts.fct_controles (controle varchar, table_name varchar,"
             " nature varchar, is_bloquant boolean, is_reussi boolean, defauts_count bigint)"
@@ -217,25 +245,25 @@ def _describe(staging: Path, verdicts: Iterable[Verdict]) -> None:
         )
         for mart in ("fct_controles", "ref_colonnes"):
             _write(connection, f"marts.{mart}", staging, mart)
-        marts = connection.execute(
-            "select table_name, coalesce(comment, '') from duckdb_tables()"
-            " where schema_name = 'marts' order by all"
-        ).fetchall()
-        now = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
-        for mart, described in marts:
-            parquet = staging / PARQUET / f"{mart}.parquet"
-            known = parquet.exists()
-            connection.execute(
-                "insert into marts.ref_tables values (?, ?, ?, ?, ?)",
-                [
-                    mart,
-                    described,
-                    _count(connection, f'marts."{mart}"') if known else len(marts),
-                    parquet.stat().st_size if known else None,
-                    now,
-                ],
-            )
-        _write(connection, "marts.ref_tables", staging, "ref_tables")
+        _list_tables(connection, staging)
+
+
+def _list_tables(connection: duckdb.DuckDBPyConnection, staging: Path) -> None:
+    """Fill ref_tables anew."""
+    connection.execute("truncate marts.ref_tables")
+    marts = connection.execute(
+        "select table_name, coalesce(comment, '') from duckdb_tables()"
+        " where schema_name = 'marts' order by all"
+    ).fetchall()
+    now = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+    rows = []
+    for mart, described in marts:
+        parquet = staging / PARQUET / f"{mart}.parquet"
+        known = parquet.exists()
+        count = _count(connection, f'marts."{mart}"') if known else len(marts)
+        rows.append([mart, described, count, parquet.stat().st_size if known else None, now])
+    connection.executemany("insert into marts.ref_tables values (?, ?, ?, ?, ?)", rows)
+    _write(connection, "marts.ref_tables", staging, "ref_tables")
 
 
 def _audit(staging: Path, expected: dict[str, int]) -> None:
@@ -245,14 +273,15 @@ def _audit(staging: Path, expected: dict[str, int]) -> None:
             "Remède : relancer `make build` ; si l'entrepôt reste vide, lire le journal de dbt."
         )
     with duckdb.connect(str(staging / DUCKDB), read_only=True) as connection:
+        copied = set(_marts(connection)) & set(expected)
         found = {
             mart: (
                 _count(connection, f'marts."{mart}"'),
                 _count(connection, f"read_parquet('{_quoted(staging / PARQUET / mart)}.parquet')"),
             )
-            for mart in _marts(connection)
+            for mart in copied
         }
-    wrong = {mart for mart in expected | found if found.get(mart) != (expected.get(mart),) * 2}
+    wrong = {mart for mart in expected if found.get(mart) != (expected[mart],) * 2}
     if wrong:
         raise PublicationError(
             f"La copie à publier diffère de l'entrepôt : {', '.join(sorted(wrong))}. "
@@ -282,7 +311,7 @@ def _refuse_emptied(rows: dict[str, int], published: Path, may_be_empty: Collect
         )
 
 
-def _refuse_leaks(warehouse: Path, staging: Path) -> None:
+def _refuse_leaks(warehouse: Path, staging: Path, only: Collection[str]) -> None:
     """Attack the counts of persons as a reader could: ADR 11."""
     with duckdb.connect() as connection:
         stores.attach(connection, warehouse, "warehouse", read_only=True)
@@ -295,6 +324,8 @@ def _refuse_leaks(warehouse: Path, staging: Path) -> None:
         except duckdb.CatalogException:  # a warehouse that counts nobody
             return
         declared = tableaux.declared(rows.to_pylist())
+        if only and not {one.mart for one in declared} & set(only):
+            return  # what was attacked when it was published stands as it was
 
         def read(relation: str, one: tableaux.Tableau, is_exact: bool) -> tableaux.Counts:
             query = one.query(relation, is_exact=is_exact)

@@ -25,11 +25,12 @@ from orchestration.backup import ASIDE
 
 # A reader or a build may hold what is younger than that.
 AT_REST = timedelta(hours=1)
-# What was counted, or read in texts that leave long before their rows → what still quotes them.
+# What was counted, or read in texts that leave long before their rows → what quotes these.
 MEMORY = {
     "int_series__daily": None,
     "int_series__hourly": None,
-    "int_series__detections": None,
+    "int_series__jours_juges": None,
+    "int_series__heures_jugees": None,
     "int_lieux__cites": "lieux",
     "int_messages__analyses": "mots",
 }
@@ -146,20 +147,25 @@ def _remember(warehouse: Path, fresh: Path) -> None:
                 " where database_name in ('raw', 'old')"
             ).fetchall()
         )
-        held = " union all ".join(
-            f"select '{source.name}:' || {kept.reference} from raw.raw_{source.name}.{table}"  # noqa: S608
+        posts = " union all ".join(
+            f"select '{source.name}:' || {kept.reference} as message_id, {text} as texte"  # noqa: S608
+            f" from raw.raw_{source.name}.{table}"
             for source in CATALOG.values()
             for table, kept in source.retention.items()
-            if kept.texts and (f"raw_{source.name}", table) in there
+            for text in kept.texts
+            if (f"raw_{source.name}", table) in there
         )
         for name, quoted in MEMORY.items():
             if ("intermediate", name) in there:
-                what = f"* replace (null::varchar as {quoted})" if quoted else "*"
-                whose = f" where message_id in ({held})" if quoted else ""
-                connection.execute(
-                    f"create table fresh.intermediate.{name} as"  # noqa: S608
-                    f" select {what} from old.intermediate.{name}{whose}"
-                )
+                copied = f"from old.intermediate.{name}"
+                if quoted:
+                    copied = (
+                        f"select read.* replace (if(is_there, {quoted}, null) as {quoted})"  # noqa: S608
+                        f" {copied} as read inner join (select message_id,"
+                        f" bool_or(texte is not null) as is_there from ({posts}) group by all)"
+                        " as post on read.message_id = post.message_id"
+                    )
+                connection.execute(f"create table fresh.intermediate.{name} as {copied}")
 
 
 def traces(erased: rights.Erased) -> list[Path]:

@@ -1,9 +1,11 @@
 """The state of the house, read once and told twice: to a person on a screen, to Prometheus."""
 
+import json
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import dagster as dg
 import duckdb
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from dlt_pipelines import stores
+from dlt_pipelines import registre, stores
 
 # A mart that a publication of former days, or of a smaller house, does not have.
 SIGNALS = "fct_signaux"
@@ -49,6 +51,21 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Following:
+    """What the worker says of itself; seconds from an answer asked for to its publication."""
+
+    started: datetime
+    cycle: datetime
+    cycles: int
+    rows: int
+    p50: float | None
+    p95: float | None
+    failing: dict[str, str]  # source → cause and remedy
+    fault: str
+    is_alive: bool = True
+
+
+@dataclass(frozen=True)
 class State:
     """`signals`: gravity → open signals, or None where the publication has no signals."""
 
@@ -59,6 +76,7 @@ class State:
     signals: dict[str, int] | None
     bytes_of: dict[str, int]
     free: int
+    following: Following | None
 
 
 def read(instance: dg.DagsterInstance) -> State:
@@ -75,7 +93,31 @@ def read(instance: dg.DagsterInstance) -> State:
             signals=_signals(connection) if there else None,
             bytes_of=_sizes(),
             free=shutil.disk_usage(stores.data()).free,
+            following=read_following(),
         )
+
+
+def write_following(following: Following) -> None:
+    path = _following()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".frais")
+    fresh.write_text(json.dumps(asdict(following), default=datetime.isoformat), "utf-8")
+    os.replace(fresh, path)
+
+
+def read_following() -> Following | None:
+    """Return what the worker last said, and whether it lives; None if none ever ran."""
+    try:
+        told = json.loads(_following().read_text("utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    for name in ("started", "cycle"):
+        told[name] = datetime.fromisoformat(told[name])
+    return Following(**told | {"is_alive": registre.is_held("suivi")})
+
+
+def _following() -> Path:
+    return stores.data() / "etat" / "suivi.json"
 
 
 def prometheus(state: State) -> str:
@@ -109,6 +151,16 @@ def prometheus(state: State) -> str:
     each("source_rows", "Rows received.", lambda source: source.rows)
     each("source_rows_set_aside", "Rows in quarantine.", lambda source: source.set_aside)
     each("source_files_refused", "Files refused.", lambda source: source.refused)
+    if told := state.following:
+        gauge("following_up", "1 if the worker lives.", {"": float(told.is_alive)})
+        gauge("following_cycle_timestamp_seconds", "Last cycle.", {"": _unix(told.cycle)})
+        gauge("following_cycles", "Cycles since its start.", {"": told.cycles})
+        gauge("following_rows", "Rows published since its start.", {"": told.rows})
+        delays = {"0.5": told.p50, "0.95": told.p95}
+        gauge("following_seconds", "From asked for to published.", delays, "quantile")
+        failing = dict.fromkeys(told.failing, 1.0)
+        gauge("following_source_failed", "1 if the source fails.", failing, "source")
+        gauge("following_failed", "1 if its last cycle failed.", {"": float(bool(told.fault))})
     gauge("signals_open", "Signals to check or confirmed.", state.signals or {}, "gravite")
     gauge("data_bytes", "Size of what lies in the data folder.", state.bytes_of, "store")
     gauge("disk_free_bytes", "Room left beside the data.", {"": state.free})

@@ -4,7 +4,7 @@ Nothing here knows Dagster. The manifest is parsed when a dbt file has changed, 
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -91,6 +91,11 @@ def manifest() -> Path:
     return path
 
 
+def prepare() -> None:
+    """Parse the project now rather than at the first build."""
+    _runner()
+
+
 def refresh(report: Report) -> Build:
     """Build and test everything, unless it already stands on the same raw data and dbt files."""
     made_from = marks.fingerprint(_raw_state(), _code())
@@ -110,7 +115,32 @@ def build(arguments: Iterable[str], report: Report) -> list[Node]:
     A node that fails skips those after it; the others are built. Raises only when dbt itself stops.
     """
     marks.forget("warehouse")
+    return _run(["build", *arguments], report)
 
+
+def follow(tag: str, report: Report) -> list[Node]:
+    """Add what is new to the models tagged `tag`, and return what became of each node.
+
+    Of the checks, those that would stop a publication of the marts among them, and read nothing
+    else: what a whole build checked besides, of what no landing of the minute can change, stands.
+    """
+    marks.forget("warehouse")
+    nodes = _runner().manifest.nodes
+    chosen = {unique_id: node for unique_id, node in nodes.items() if tag in node.tags}
+    checks = [
+        node.name
+        for node in nodes.values()
+        if node.resource_type == "test"
+        and node.config.severity.lower() == "error"
+        and (tested := chosen.get(node.attached_node or "")) is not None
+        and tested.schema == "marts"
+        and chosen.keys() >= set(node.depends_on.nodes)
+    ]
+    asked = ["--select", f"tag:{tag}", *checks, "--indirect-selection", "empty"]
+    return _run(["build", *asked, "--vars", "{suivi: true}"], report)
+
+
+def _run(arguments: list[str], report: Report) -> list[Node]:
     def announce(event: Any) -> None:
         if event.info.name != "NodeFinished":
             return
@@ -120,11 +150,12 @@ def build(arguments: Iterable[str], report: Report) -> list[Node]:
 
     runner = _runner()
     runner.callbacks = [announce]
-    result = runner.invoke(["build", *arguments, *_flags()])
+    result = runner.invoke([*arguments, *_flags()])
     _close()
     if result.exception:
         raise result.exception
-    rows = _table_rows()
+    _drop_temporary()
+    rows = _table_rows({(run.node.schema, run.node.name) for run in result.result.results})
     return [_node(run, rows) for run in result.result.results]
 
 
@@ -274,7 +305,7 @@ def _raw_state() -> list[Any]:
     return state
 
 
-def _table_rows() -> dict[str, int]:
+def _table_rows(wanted: Collection[tuple[str, str]]) -> dict[str, int]:
     with stores.connect(stores.warehouse(), read_only=True) as connection:
         tables = connection.execute(
             "select schema_name, table_name from duckdb_tables() where schema_name in ?", [LAYERS]
@@ -284,6 +315,7 @@ def _table_rows() -> dict[str, int]:
                 f'select count(*) from "{schema}"."{table}"'  # noqa: S608
             ).fetchall()[0][0]
             for schema, table in tables
+            if (schema, table) in wanted
         }
 
 
@@ -301,18 +333,25 @@ def _node(run: Any, rows: dict[str, int]) -> Node:
     )
 
 
-def _drop_orphans() -> None:
-    """Drop what a renamed or removed model left behind, or it would be published for ever.
+def _drop_temporary() -> None:
+    """Drop what dbt leaves, at each run, of every incremental model in Python."""
+    with stores.connect(stores.warehouse()) as connection:
+        for (name,) in connection.execute(
+            "select table_name from duckdb_tables() where schema_name = 'main'"
+            " and database_name = current_database()"
+        ).fetchall():
+            connection.execute(f'drop table main."{name}"')
 
-    And what dbt leaves of incremental Python models at each build: a table that it calls temporary.
-    """
+
+def _drop_orphans() -> None:
+    """Drop what a renamed or removed model left behind, or it would be published for ever."""
     nodes = _runner().manifest.nodes.values()
     known = {(node.schema, node.alias) for node in nodes if hasattr(node, "alias")}
     with stores.connect(stores.warehouse()) as connection:
         for schema, name, kind in connection.execute(
             "select table_schema, table_name, table_type from information_schema.tables"
             " where table_catalog = current_database() and table_schema in ?",
-            [[*LAYERS, "main"]],
+            [LAYERS],
         ).fetchall():
             if (schema, name) not in known:
                 what = "view" if kind == "VIEW" else "table"

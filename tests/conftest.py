@@ -1,5 +1,6 @@
 """What the tests share: a data folder of their own, and the built world."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -45,6 +46,14 @@ HOSTILE = (
 )
 
 
+# They build whole worlds: begun last, they would leave one process of the suite without work.
+LONG = ("test_reports", "test_whole")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.stem not in LONG)
+
+
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty data folder, the one that the system writes to during the test."""
@@ -62,10 +71,20 @@ def drop_real_files(data: Path) -> None:
         shutil.copy(REAL_DATA / file, folder)
 
 
-def build(data: Path) -> subprocess.CompletedProcess[str]:
+# `python -m orchestration`, in a world of so many months.
+COMMAND = """
+from dlt_pipelines import sandbox
+from orchestration.__main__ import main
+whole = sandbox.world
+sandbox.world = lambda: whole(months={months})
+raise SystemExit(main())
+"""
+
+
+def build(data: Path, months: int = 24) -> subprocess.CompletedProcess[str]:
     """Run the main job on a data folder, as `make build` does."""
     return subprocess.run(
-        [sys.executable, "-m", "orchestration", "build"],
+        [sys.executable, "-c", COMMAND.format(months=months), "build"],
         cwd=ROOT,
         env={**os.environ, "CYBERIMPACT_DATA": str(data)},
         capture_output=True,
@@ -77,8 +96,16 @@ def build(data: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder built whole from the sandbox, and a hostile file refused on the way."""
-    folder = tmp_path_factory.mktemp("built")
-    outcome = build(folder)
-    assert outcome.returncode == 0, outcome.stdout[-4000:] + outcome.stderr[-4000:]
+    """A data folder built whole from the sandbox, once for all processes; tests only read it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "built"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (said := folder.with_suffix(".error")).exists():
+            said.write_text("the world was never built to its end")
+            if (outcome := build(folder)).returncode:
+                said.write_text(outcome.stdout[-4000:] + outcome.stderr[-4000:])
+            else:
+                said.write_text("")
+    assert not said.read_text(), said.read_text()
     return folder

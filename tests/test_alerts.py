@@ -61,9 +61,8 @@ EVIDENCE = {
     "departement_code": "35",
     "periode_at": datetime(2026, 11, 30, 8),
     "observe_count": 42,
-    "attendu_count": 12.3,
-    "attendu_bas_count": 6,
-    "attendu_haut_count": 20,
+    "attendu_label": "12",
+    "intervalle_label": "de 6 à 20",
     "texte": None,
 }
 TABLES = """
@@ -86,8 +85,8 @@ create table marts.fct_signaux (
 );
 create table marts.fct_signaux_preuves (
     signal_id text, rang int, nature text, source text, departement_code text,
-    periode_at timestamp, observe_count double, attendu_count double, attendu_bas_count double,
-    attendu_haut_count double, texte text
+    periode_at timestamp, observe_count double, attendu_label text, intervalle_label text,
+    texte text
 );
 create table marts.fct_signaux__evenements (
     signal_id text, evenement text, evenement_at timestamp, gravite int, etat text, phrase text
@@ -631,7 +630,7 @@ Ouvert. Gravité élevée · à vérifier · Côtes-d'Armor, Ille-et-Vilaine · 
 - 30 novembre 2026 à 10 h 00 : Le signal s'ouvre.
 Ce que l'on voit : 42 messages en une heure, quand 12 étaient attendus.
 Preuves
-- X, Ille-et-Vilaine, 30 novembre 2026 à 09 h 00 : 42 observés, 12 attendus (de 6 à 20)
+- X, Ille-et-Vilaine, 30 novembre 2026 à 09 h 00 : 42 observés, d'ordinaire 12 (de 6 à 20)
 - Percev@\u2060l, 30 novembre 2026 à 09 h 00 : Le compte de septembre montait déjà.
 À quel point c'est sûr : Une fausse alerte sur 200 heures, pour 600 séries surveillées.
 Ce que ce n'est pas : Ce n'est pas un compte de victimes.

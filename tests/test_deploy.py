@@ -674,7 +674,7 @@ def test_services_are_well_formed_and_shut_in(tmp_path: Path) -> None:
                 tmp_path / f"cyberimpact-acces@{instance}.{kind}",
             )
     units = sorted(str(path) for path in tmp_path.glob("cyberimpact-*") if "@." not in path.name)
-    assert len(units) == 12
+    assert len(units) == 13
     verify = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", *units]
     outcome = subprocess.run(verify, capture_output=True, text=True, check=False)
     assert [line for line in outcome.stderr.splitlines() if "cyberimpact" in line] == []

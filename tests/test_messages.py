@@ -337,6 +337,26 @@ def test_the_model_is_kept_only_where_it_beats_the_lexicon() -> None:
     assert [trial.is_kept for trial in trials] == [True, False]
 
 
+def test_what_a_model_learns_from_is_drawn_alike_at_once_or_page_by_page() -> None:
+    lexicon = messages.Lexicon(TONE)
+    texts, tones = invented(240)
+    rows = pa.table({"texte": texts, "ressenti": tones})
+    drawn = messages.drawn(rows.to_batches(max_chunksize=7), at_most=150)
+    assert 150 <= len(drawn) < 160
+    _, model = messages.learn_tone(texts, tones, lexicon, 0.5, at_least=100, at_most=150)
+    _, other = messages.learn_tone(
+        drawn["texte"].to_pylist(),
+        drawn["ressenti"].to_pylist(),
+        lexicon,
+        0.5,
+        at_least=100,
+        at_most=150,
+    )
+    assert model is not None and other is not None
+    words = messages.read(pa.array(texts))
+    assert np.array_equal(model.opinions(words), other.opinions(words))
+
+
 def test_with_few_rows_the_lexicon_stays() -> None:
     trials, model = messages.learn_tone(
         *invented(60), messages.Lexicon(TONE), 0.5, at_least=100, at_most=500

@@ -179,6 +179,12 @@ def test_alarms_watch_what_is_measured(published: Path) -> None:
         instance.add_run(dg.DagsterRun("refresh_all", status=dg.DagsterRunStatus.SUCCESS))
         (run,) = instance.get_runs()
         instance.report_engine_event("", job_name=run.job_name, run_id=run.run_id)
+        now = datetime.now(UTC)
+        failing = {"x": "clé refusée"}
+        state.write_following(state.Following(now, now, 3, 40, 1.5, 2.5, failing, fault=""))
+        assert state.read_following() == state.Following(
+            now, now, 3, 40, 1.5, 2.5, failing, fault="", is_alive=False
+        )
         told = state.prometheus(state.read(instance))
     known = set(re.findall(r"^# TYPE (\w+)", told, re.M))
     watched = set(re.findall(r"\bcyberimpact_\w+", rules))

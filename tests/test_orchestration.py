@@ -324,6 +324,36 @@ def test_readers_meet_no_error_while_publications_follow_each_other(
     assert all(int(reads) > 5 for reads, _ in outcomes)
 
 
+def test_only_the_marts_that_changed_are_written_again(shelf: Stores) -> None:
+    described = {"fct_avis": ("Une ligne par avis.", {}), "fct_comptes": ("Une par compte.", {})}
+    shelf.publish(descriptions=described)
+    files = {path.name: path.stat().st_ino for path in shelf.parquet.iterdir()}
+    shelf.build(2, rows=500)
+    with duckdb.connect(str(shelf.published), read_only=True) as reader:
+        assert shelf.publish(descriptions=described, only=["fct_avis"]) == {"fct_avis": 500}
+        old = reader.execute("select max(generation), count(*) from marts.fct_avis").fetchall()
+    assert old == [(1, 1000)]
+    with duckdb.connect(str(shelf.published), read_only=True) as connection:
+        assert connection.execute(
+            "select (select max(generation) from marts.fct_avis),"
+            " (select max(generation) from marts.fct_comptes)"
+        ).fetchall() == [(2, 1)]
+        told = connection.execute(
+            "select table_name, description, lignes_count from marts.ref_tables"
+            " where table_name like 'fct_a%' or table_name like 'fct_com%' order by 1"
+        ).fetchall()
+    assert told == [
+        ("fct_avis", "Une ligne par avis.", 500),
+        ("fct_comptes", "Une par compte.", 1000),
+    ]
+    assert duckdb.read_parquet(str(shelf.parquet / "fct_avis.parquet")).shape == (500, 3)
+    now = {path.name: path.stat().st_ino for path in shelf.parquet.iterdir()}
+    shared = {name for name, inode in files.items() if now[name] == inode}
+    assert shared == {"fct_comptes.parquet", "fct_controles.parquet", "ref_colonnes.parquet"}
+    # The next whole one takes all from the warehouse.
+    assert shelf.publish(descriptions=described) == {"fct_avis": 500, "fct_comptes": 500}
+
+
 def test_an_emptied_mart_stops_the_publication_unless_its_source_is_empty(shelf: Stores) -> None:
     shelf.publish()
     before = publication.content(shelf.published)

@@ -269,6 +269,38 @@ def test_counts_of_persons_are_told_by_tens_or_not_at_all() -> None:
     assert signals.told_by_tens(19.9) == 10
 
 
+@pytest.mark.parametrize(
+    ("family", "is_persons", "expected", "told"),
+    [
+        ("reseaux", False, (0.0004, 0, 0), ("presque aucune", None)),
+        ("avis", False, (0.06, 0, 1), ("presque aucun", None)),
+        ("avis", False, (0.4, 0, 2), ("moins d'un", "jusqu'à 2")),
+        ("reseaux", False, (3.44, 0, 8), ("3,4", "jusqu'à 8")),
+        ("reseaux", False, (1034.3, 968, 1102), ("1\u202f034", "de 968 à 1\u202f102")),
+        ("contacts", True, (0.2, 0, 2), ("moins de dix", None)),
+        ("contacts", True, (74.0, 51, 98), ("environ 70", "de 50 à 90")),
+    ],
+)
+def test_what_is_usual_is_told_in_words(
+    family: str, is_persons: bool, expected: tuple[float, ...], told: tuple[str, str | None]
+) -> None:
+    names = ("attendu_count", "attendu_bas_count", "attendu_haut_count")
+    row = {"famille": family, "is_personnes": is_persons, "observe_count": 200}
+    assert signals.told_usual(row | dict(zip(names, expected, strict=True))) == told
+
+
+def test_a_rise_from_nothing_never_says_that_zero_was_expected() -> None:
+    world = quiet()
+    world["reseaux", "x", "panique", None] = np.zeros(DAYS)
+    world["reseaux", "x", "panique", None][[20, 155, 156]] = 1, 60, 80
+    [found] = followed(world)
+    assert found["rapport"] is None
+    assert found["attendu_label"] == "presque aucune"
+    for said in (found["titre"], found["constat"]):
+        assert "publications" in said and "d'ordinaire presque aucune" in said
+    assert "0,0" not in str(found)
+
+
 def test_departements_that_rise_together_are_found_where_none_shows_alone() -> None:
     random = np.random.default_rng(7)
     centres = sorted(seed("ref_departements_centres"), key=lambda row: row["departement_code"])

@@ -192,13 +192,36 @@ def test_a_story_is_described_and_never_judged():
     assert story["portee_count"] == 116
     assert (story["doute_count"], story["dementi_count"]) == (2, 1)
     assert (story["reponse_officielle"], story["reponse_delai_minutes"]) == ("lien", 7.0)
-    assert {"camionnette", "blanche"} <= set(story["mots"])
+    # The rarest of its words first, whatever letter they begin with.
+    assert story["mots"][0] == "camionnette"
+    assert "blanche" in story["mots"]
     assert story["copies_count"] >= 2
     (unanswered,) = told(VAN[:4])
     assert unanswered["etat"] == "non vérifié, se propage"
     assert unanswered["reponse_at"] is None and not unanswered["origine_officielle"]
     ours = told(VAN[:4], est_officiel=[False, False, False, True])[0]
     assert (ours["reponse_officielle"], ours["etat"]) == ("compte", "réponse officielle vue")
+
+
+def test_stories_are_described_alike_all_together_or_some_at_a_time():
+    texts = [text for pair in zip(VAN, [*MATCH, *MATCH, MATCH[0]], strict=True) for text in pair]
+    posts = table(texts)
+    found = group(posts).posts
+    text_of = dict(zip(posts["publication_id"].to_pylist(), texts, strict=True))
+    near = [text_of.get(post) for post in found["proche_de_id"].to_pylist()]
+    posts = posts.append_column("histoire_id", found["histoire_id"])
+    together = describe(
+        posts.append_column("proche_de_id", found["proche_de_id"]), pyarrow.csv.read_csv(LEXICON)
+    )
+    pages = posts.append_column("proche_texte", pa.array(near)).sort_by("histoire_id")
+    vocabulary = stories.Vocabulary("fr", stories.settings_for("fr"))
+    now = (NOON + timedelta(minutes=7 * (len(texts) - 1))).timestamp()
+    parts = [
+        describe(part, pyarrow.csv.read_csv(LEXICON), now=now, vocabulary=vocabulary)
+        for part in stories.whole_stories(pages.to_batches(max_chunksize=2), rows=1)
+    ]
+    assert len(parts) == len(together) == 2
+    assert pa.concat_tables(parts).to_pylist() == together.to_pylist()
 
 
 def test_a_look_alike_site_is_no_official_answer():

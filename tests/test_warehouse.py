@@ -5,11 +5,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 from dbt.cli.main import dbtRunner
 
@@ -25,7 +26,6 @@ MARTS = {
     "fct_audience__mensuels",
     "fct_audience__moyens",
     "fct_audience__provenances",
-    "fct_audience__regions",
     "fct_avis",
     "fct_avis__delais",
     "fct_avis__mensuels",
@@ -54,6 +54,7 @@ MARTS = {
     "fct_publications",
     "fct_quarantaine",
     "fct_rumeurs",
+    "fct_rumeurs__hebdomadaires",
     "fct_satisfaction",
     "fct_satisfaction__mensuels",
     "fct_satisfaction__trimestrielles",
@@ -662,7 +663,7 @@ def test_signals_of_a_closed_past_stand_whatever_the_source_says_later(
         for day, count in enumerate(visits)
     ]
     create_raw(tmp_path / "raw.duckdb", received)
-    followed = ["int_series__daily", "int_series__detections", "int_sources__defauts"]
+    followed = ["int_series__daily", "int_series__jours_juges", "int_sources__defauts"]
     followed += ["int_audience__unioned", "int_signaux__suivis", "fct_signaux__evenements"]
 
     def until(day: int, *more: str, whole: bool = False) -> list[tuple[Any, ...]]:
@@ -756,6 +757,87 @@ def test_what_was_read_in_a_text_outlives_it_and_not_its_post(
     assert again == (left, counts, [("mastodon:neuf",)])
 
 
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+def posts(
+    subject: str, moments: list[datetime], text: str, loaded: datetime
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "sujet": subject,
+            "uri": f"{subject}/{moment.isoformat()}/{rank}",
+            "indexed_at": moment,
+            "text": f"{text} ({rank})",
+            "langs": "fr",
+            "like_count": 1,
+            "_dlt_load_id": f"{loaded.timestamp():.3f}",
+        }
+        for rank, moment in enumerate(moments)
+    ]
+
+
+def insert(path: Path, table: str, rows: list[dict[str, Any]]) -> None:
+    with duckdb.connect(str(path)) as connection:
+        columns = {name: [row[name] for row in rows] for name in rows[0]}
+        connection.register("rows", pa.table(columns))
+        connection.execute(f"insert into {table} by name from rows")
+
+
+def test_what_the_minute_adds_is_what_a_whole_run_makes(dbt: Dbt, tmp_path: Path) -> None:
+    raw = tmp_path / "raw.duckdb"
+    kept = ("registre.", "raw_geographie.")
+    create_raw(raw, {name: rows for name, rows in RECEIVED.items() if name.startswith(kept)})
+    before = NOW - timedelta(hours=2)
+    hours = [before - timedelta(hours=hour) for hour in range(400)]
+    calm = [
+        hour - timedelta(minutes=minute) for hour in hours for minute in range(hour.hour % 3 + 2)
+    ]
+    insert(raw, "raw_bluesky.posts", posts("panique", calm, "Rien à signaler à Annecy", before))
+    insert(raw, "raw_bluesky.posts", posts("arnaque", calm[::7], "Un faux conseiller", before))
+    dbt(tmp_path, "seed")
+    made = set(dbt(tmp_path, "run", "--select", "+tag:minute", "+tag:heure").values())
+    assert made == {"success"}
+
+    def told(table: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(tmp_path / "warehouse.duckdb"), read_only=True) as connection:
+            return connection.execute(f"from {table} order by all").fetchall()
+
+    # A crowd, a post that gathered likes and was mended, and a lull on the other subject.
+    crowd = [NOW - timedelta(seconds=second) for second in range(120)]
+    insert(raw, "raw_bluesky.posts", posts("panique", crowd, "Foule en panique à Annecy", NOW))
+    with duckdb.connect(str(raw)) as connection:
+        connection.execute(
+            "update raw_bluesky.posts set like_count = 50, text = 'Panique à Basse-Terre',"
+            " _dlt_load_id = ? where sujet = 'arnaque' and indexed_at = ?",
+            [f"{NOW.timestamp():.3f}", calm[0]],
+        )
+    calm_publications = told("marts.fct_publications")
+    asked = ["run", "--select", "tag:minute", "tag:heure"]
+    assert set(dbt(tmp_path, *asked, "--vars", "{suivi: true}").values()) == {"success"}
+    tables = [
+        f"{node['schema']}.{node['name']}"
+        for node in json.loads(dbt.manifest.read_text())["nodes"].values()
+        if {"minute", "heure"} & set(node.get("tags", []))
+    ]
+    assert len(tables) == 14
+    added = {table: told(table) for table in tables}
+    assert added["marts.fct_publications"] != calm_publications
+    assert [row[5] for row in added["marts.fct_signaux"]] == ["panique"]
+    assert "971" in {row[1] for row in added["intermediate.int_lieux__cites"]}
+
+    # What was emptied leaves with the next whole run, which says the same of all the rest.
+    assert set(dbt(tmp_path, *asked).values()) == {"success"}
+    assert {table: told(table) for table in tables} == added
+    assert set(dbt(tmp_path, *asked, "--full-refresh").values()) == {"success"}
+    assert {table: told(table) for table in tables} == added
+    with duckdb.connect(str(raw)) as connection:
+        connection.execute("delete from raw_bluesky.posts where sujet = 'arnaque'")
+    assert set(dbt(tmp_path, *asked).values()) == {"success"}
+    assert "971" not in {row[1] for row in told("intermediate.int_lieux__cites")}
+    assert {row[1] for row in told("marts.fct_publications")} == {"panique"}
+
+
 PERSONS = ("perceval", "pre_plainte", "ma_gendarmerie", "jedonnemonavis", "signalements_agreges")
 
 
@@ -825,15 +907,11 @@ def test_visits_and_views_are_counted_where_they_add_up(ask: Callable[[str], Any
         # A site that nobody described is counted under its number.
         ("2", "2", None, 10, None),
     ]
-    assert ask(
-        "select region_recue, region_code, visites_count from intermediate.int_audience__regions"
-        " where pays = 'France' order by 3"
-    ) == [(None, None, 2), ("Auvergne-rhone-alpes", "84", 5)]
     # Too few visits name no town; they stay with their region, and every total stands.
     assert ask(
-        "select region_code, ville, visites_count from marts.fct_audience__provenances"
-        " where pays = 'France' order by visites_count"
-    ) == [(None, None, 2), ("84", None, 5)]
+        "select region_recue, region_code, ville, visites_count"
+        " from marts.fct_audience__provenances where pays = 'France' order by visites_count"
+    ) == [(None, None, None, 2), ("Auvergne-rhone-alpes", "84", None, 5)]
     assert ask(
         "select heure, visites_count from marts.fct_audience__horaires order by heure nulls first"
     ) == [(None, 1), (0, 3), (23, 4)]

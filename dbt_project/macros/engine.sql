@@ -21,6 +21,10 @@
     cast(date_diff('second', {{ debut }}, {{ fin }}) as bigint)
 {%- endmacro %}
 
+{% macro secondes_unix(instant) -%}
+    cast(extract(epoch from {{ instant }}) as bigint)
+{%- endmacro %}
+
 {% macro unnest_json(textes) -%}
     unnest(from_json({{ textes }}, '["VARCHAR"]'))
 {%- endmacro %}

@@ -1,19 +1,14 @@
 {#- The rows of `fraiches`, read in the texts that are there, and what an earlier run read in texts
-    of posts that have left since (ADR 18), without the words of them that `citations` holds. What
-    was read in a post leaves with its row. -#}
-{% macro sans_oublier(fraiches, colonnes, citations) %}
+    of posts that have left since (ADR 19). What was read in a post leaves with its row. -#}
+{% macro sans_oublier(fraiches, colonnes) %}
     {% set publications = ref('int_publications__unioned') %}
-    select
-        {{ colonnes | join(', ') }},
-        {{ citations }}
+    select {{ colonnes | join(', ') }}
     from {{ fraiches }}
     {% if execute and not flags.FULL_REFRESH and adapter.get_relation(
         this.database, this.schema, this.identifier
     ) %}
         union all
-        select
-            {% for colonne in colonnes %}anciennes.{{ colonne }}, {% endfor %}
-            cast(null as varchar) as {{ citations }}
+        select {% for colonne in colonnes %}anciennes.{{ colonne }}{{ ", " if not loop.last }}{% endfor %}
         from {{ this }} as anciennes
         inner join (
             select plateforme || ':' || publication_id as message_id

@@ -4,7 +4,7 @@
 select
     region_recue,
     sum(visites_count) as visites_count
-from {{ ref('int_audience__regions') }}
+from {{ ref('fct_audience__provenances') }}
 where
     pays = 'France'
     and region_recue is not null

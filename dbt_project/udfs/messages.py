@@ -614,6 +614,27 @@ def folds(texts: Sequence[str], count: int) -> np.ndarray:
     return np.array([zlib.crc32(" ".join(text.split()).encode()) % count for text in texts])
 
 
+def drawn(pages: Iterable[pa.RecordBatch], at_most: int) -> pa.Table:
+    """Return the rows of `pages` that `learn_tone` would draw by their `texte`, or a few more.
+
+    Only these are ever in memory.
+    """
+    kept, last = None, 1 << 32
+    for page in pages:
+        keys = pa.array([_draw(text) for text in page["texte"].to_pylist()], pa.int64())
+        table = pa.Table.from_batches([page]).append_column("draw", keys)
+        kept = pa.concat_tables([kept, table]) if kept else table
+        kept = kept.filter(pc.less_equal(kept["draw"], last))
+        if len(kept) > at_most:
+            last = int(np.partition(kept["draw"].to_numpy(), at_most - 1)[at_most - 1])
+            kept = kept.filter(pc.less_equal(kept["draw"], last))
+    return kept if kept else pa.table({"texte": [], "ressenti": []})
+
+
+def _draw(text: str) -> int:
+    return zlib.crc32(text.encode()[::-1])
+
+
 def learn_tone(
     texts: Sequence[str],
     tones: Sequence[str],
@@ -628,11 +649,9 @@ def learn_tone(
 
     Below `at_least` rows the lexicon stays; above `at_most`, as many are drawn, always the same.
     """
-    drawn = sorted(
-        range(len(texts)), key=lambda row: (zlib.crc32(texts[row].encode()[::-1]), texts[row])
-    )[:at_most]
-    texts = [texts[row] for row in drawn]
-    truth = np.array([TONES.index(tones[row]) for row in drawn], dtype=np.int64)
+    rows = sorted(range(len(texts)), key=lambda row: (_draw(texts[row]), texts[row]))[:at_most]
+    texts = [texts[row] for row in rows]
+    truth = np.array([TONES.index(tones[row]) for row in rows], dtype=np.int64)
     if len(texts) < at_least or len(np.unique(truth)) < len(TONES):
         return [Trial("lexique", None, len(texts), True)], None
     words = read(pa.array(texts))

@@ -67,6 +67,7 @@ FAULTS = pa.schema(
         ("origine", pa.string()),
     ]
 )
+SERIES = ("sujet", "famille", "source", "departement_code", "grain")
 FAULTY = {
     "arret": "La source n'envoie plus rien, ou presque.",
     "double": "Les comptes de la source ont doublé : elle a pu être lue deux fois.",
@@ -83,11 +84,34 @@ def methods_from(rows: Iterable[Mapping[str, Any]]) -> Methods:
     return methods
 
 
+class Overview(NamedTuple):
+    """What all the periods judged say together: their end, their series, the sums of places."""
+
+    now: datetime | None
+    series: pa.Table
+    totals: pa.Table
+
+    @classmethod
+    def of(cls, periods: pa.Table) -> "Overview":
+        series = periods.filter(pc.not_equal(periods["forme"], "foyer"))
+        placed = series.filter(pc.is_valid(series["departement_code"]))
+        totals = placed.group_by(["source", "sujet", "periode_at"])
+        return cls(
+            pc.max(periods["fin_at"]).as_py(),
+            series.group_by([*SERIES, "serie_id"]).aggregate([]),
+            totals.aggregate([("observe_count", "sum")]),
+        )
+
+
 class Detected(NamedTuple):
-    """Every period judged of every series, and the days on which a source was at fault."""
+    """Every period judged of every series, and the days on which a source was at fault.
+
+    With an `overview` of all periods, those that neither alarm nor confirm may be left out.
+    """
 
     periods: pa.Table
     faults: pa.Table
+    overview: Overview | None = None
 
 
 # --- detection --------------------------------------------------------------------------------
@@ -117,27 +141,60 @@ def detect(
     (source, grain) -> last period judged for good: only what comes after it is returned, and the
     work follows what is new.
     """
-    days = _laid_out(daily, "jour", "D", methods["series"])
-    hours = _laid_out(hourly, "heure_at", "h", methods["series"])
-    faults, wrong = _faults(days, methods["qualite"])
-    days, hours = _without(days, "jour", wrong), _without(hours, "heure", wrong)
-    parts = []
-    for grain, judged, rhythm in (
-        ("jour", days, counts.JOUR),
-        ("heure", hours, counts.HEURE),
-    ):
-        if judged.panel.counts.size:
-            settings = methods[f"series_{grain}"]
-            rhythm = counts.tuned(rhythm, _written(settings))
-            asked = _asked(grain, judged, closed or {})
-            found = _detection(judged, rhythm, asked, settings, methods)
-            dense = _volumes(grain, judged, found, methods)
-            parts.append(_table(grain, judged, found, rhythm.minimum, dense))
-            if grain == "jour" and zones is not None and levels is not None:
-                known = _judgeable(judged, found, rhythm.minimum)
-                parts.append(_clusters(judged, found, known, zones, levels, methods["espace"]))
-    periods = pa.concat_tables(parts) if parts else DETECTIONS.empty_table()
-    return Detected(_after(periods, closed or {}), faults)
+    told = faults(daily, methods)
+    parts = [
+        judge_days(daily, told, methods, zones, levels, closed),
+        judge_hours(hourly, told, methods, closed),
+    ]
+    return Detected(pa.concat_tables(parts), told)
+
+
+def judge_days(
+    daily: pa.Table,
+    told: pa.Table,
+    methods: Methods,
+    zones: space.Zones | None = None,
+    levels: np.ndarray | None = None,
+    closed: Mapping[tuple[str, str], datetime] | None = None,
+) -> pa.Table:
+    """Judge the daily series, the days that `faults` told left out; see `detect`."""
+    judged = _without(_laid_out(daily, "jour", "D", methods["series"]), "jour", told)
+    if not judged.panel.counts.size:
+        return DETECTIONS.empty_table()
+    found, rows = _judged("jour", judged, counts.JOUR, methods, closed or {})
+    parts = [rows]
+    if zones is not None and levels is not None:
+        known = _judgeable(judged, found, counts.JOUR.minimum)
+        parts.append(_clusters(judged, found, known, zones, levels, methods["espace"]))
+    return _after(pa.concat_tables(parts), closed or {})
+
+
+def judge_hours(
+    hourly: pa.Table,
+    told: pa.Table,
+    methods: Methods,
+    closed: Mapping[tuple[str, str], datetime] | None = None,
+) -> pa.Table:
+    """Judge the hourly series, the days that `faults` told left out; see `detect`."""
+    judged = _without(_laid_out(hourly, "heure_at", "h", methods["series"]), "heure", told)
+    if not judged.panel.counts.size:
+        return DETECTIONS.empty_table()
+    _, rows = _judged("heure", judged, counts.HEURE, methods, closed or {})
+    return _after(rows, closed or {})
+
+
+def _judged(
+    grain: str,
+    judged: Judged,
+    rhythm: counts.Rhythm,
+    methods: Methods,
+    closed: Mapping[tuple[str, str], datetime],
+) -> tuple[counts.Detection, pa.Table]:
+    settings = methods[f"series_{grain}"]
+    rhythm = counts.tuned(rhythm, _written(settings))
+    found = _detection(judged, rhythm, _asked(grain, judged, closed), settings, methods)
+    dense = _volumes(grain, judged, found, methods)
+    return found, _table(grain, judged, found, rhythm.minimum, dense)
 
 
 SEARCHED = 8  # days that a search of places looks back on: they are judged again, and not returned
@@ -166,7 +223,7 @@ def _after(periods: pa.Table, closed: Mapping[tuple[str, str], datetime]) -> pa.
 
 def faults(daily: pa.Table, methods: Methods) -> pa.Table:
     """Return the days on which a source of `daily` series stopped, doubled or caught up."""
-    return _faults(_laid_out(daily, "jour", "D", methods["series"]), methods["qualite"])[0]
+    return _faults(_laid_out(daily, "jour", "D", methods["series"]), methods["qualite"])
 
 
 def _written(settings: Mapping[str, float]) -> dict[str, str]:
@@ -192,9 +249,13 @@ def _laid_out(table: pa.Table, time: str, unit: str, settings: Mapping[str, floa
     return Judged(panel, told)
 
 
-def _without(judged: Judged, grain: str, wrong: Mapping[str, set[np.datetime64]]) -> Judged:
-    """Return the series without what their sources got wrong on some days."""
+def _without(judged: Judged, grain: str, told: pa.Table) -> Judged:
+    """Return the series without the days that their sources got wrong, as `faults` told."""
     panel = judged.panel
+    wrong: dict[str, set[np.datetime64]] = defaultdict(set)
+    for fault in told.select(["source", "jour", "nature"]).to_pylist():
+        if fault["nature"] in FAULTY:
+            wrong[fault["source"]].add(np.datetime64(fault["jour"], "D"))
     if not panel.counts.size or not wrong:
         return judged
     local = counts.paris(panel.times) if grain == "heure" else panel.times
@@ -322,17 +383,14 @@ def _midnight(days: np.ndarray) -> np.ndarray:
 # --- faults of the sources --------------------------------------------------------------------
 
 
-def _faults(
-    days: Judged, settings: Mapping[str, float]
-) -> tuple[pa.Table, dict[str, set[np.datetime64]]]:
-    """Return the days on which a source stopped, doubled or caught up, and which to disbelieve.
+def _faults(days: Judged, settings: Mapping[str, float]) -> pa.Table:
+    """Return the days on which a source stopped, doubled or caught up.
 
     Read from the national counts of each source against their own last weeks, before any model:
     a fault must neither alarm nor teach.
     """
     told, panel = days.told, days.panel
     rows: list[dict[str, Any]] = []
-    wrong: dict[str, set[np.datetime64]] = defaultdict(set)
     for source in sorted(set(told["source"])):
         of = told["source"] == source
         national = of & (told["departement_code"] == None)  # noqa: E711
@@ -363,12 +421,10 @@ def _faults(
         doubled &= usual > 0
         for nature, flags in (("arret", stopped), ("double", doubled), ("rattrapage", caught)):
             for day in np.flatnonzero(flags):
-                moment = panel.times[day].astype("datetime64[D]")
-                wrong[source].add(moment)
                 rows.append(
                     {
                         "source": source,
-                        "jour": moment.item(),
+                        "jour": panel.times[day].astype("datetime64[D]").item(),
                         "nature": nature,
                         "phrase": FAULTY[nature],
                         "observe_count": int(total[day]),
@@ -390,7 +446,7 @@ def _faults(
                         "origine": told["origine"][of][0],
                     }
                 )
-    return pa.Table.from_pylist(rows, schema=FAULTS), wrong
+    return pa.Table.from_pylist(rows, schema=FAULTS)
 
 
 def _usual(total: np.ndarray, known: np.ndarray, first: int, width: int) -> np.ndarray:
@@ -561,12 +617,13 @@ WHERE = {
     "contacts": "à la brigade numérique",
     "audience": "sur les sites",
 }
+# What a family counts, and the ending of what agrees with it.
 WHAT = {
-    "reseaux": ("publications", "attendues"),
-    "avis": ("avis", "attendus"),
-    "signalements": ("signalements", "attendus"),
-    "contacts": ("demandes", "attendues"),
-    "audience": ("consultations", "attendues"),
+    "reseaux": ("publications", "e"),
+    "avis": ("avis", ""),
+    "signalements": ("signalements", ""),
+    "contacts": ("demandes", "e"),
+    "audience": ("consultations", "e"),
 }
 NEGATIVE = "avis_negatifs"  # the tone of the time: whether negative opinions rise too
 LIMITS = (
@@ -589,6 +646,8 @@ EVIDENCE = pa.struct(
         ("attendu_count", pa.float64()),
         ("attendu_bas_count", pa.float64()),
         ("attendu_haut_count", pa.float64()),
+        ("attendu_label", pa.string()),
+        ("intervalle_label", pa.string()),
         ("chance", pa.float64()),
         ("texte", pa.string()),
     ]
@@ -631,6 +690,8 @@ SIGNALS = pa.schema(
         ("attendu_count", pa.float64()),
         ("attendu_bas_count", pa.float64()),
         ("attendu_haut_count", pa.float64()),
+        ("attendu_label", pa.string()),
+        ("intervalle_label", pa.string()),
         ("rapport", pa.float64()),
         ("chance_fausse_alerte", pa.float64()),
         ("series_surveillees_count", pa.int64()),
@@ -737,33 +798,27 @@ class _Follower:
         self.all: list[Signal] = []
         self.refs: set[str] = set()
         self.negative: list[tuple[datetime, set[str]]] = []
-        periods = detected.periods
-        self.now: datetime | None = pc.max(periods["fin_at"]).as_py()
+        overview = detected.overview or Overview.of(detected.periods)
+        self.now: datetime | None = overview.now
         self.faults = defaultdict(list)
         for fault in detected.faults.to_pylist():
             self.faults[fault["source"]].append(fault)
-        self._count_series(periods)
-        for row in self._told(periods):
+        self._count_series(overview)
+        for row in self._told(detected.periods):
             self._read(row)
         for subject in list(self.open):
             self._close(subject, self.now)
 
-    def _count_series(self, periods: pa.Table) -> None:
+    def _count_series(self, overview: Overview) -> None:
         """Remember which series speak of each subject, and what all départements showed."""
-        series = periods.filter(pc.not_equal(periods["forme"], "foyer"))
-        names = ["sujet", "famille", "source", "departement_code", "grain"]
         self.series: dict[str, list[tuple[str, str, str | None, str]]] = defaultdict(list)
-        for row in series.group_by([*names, "serie_id"]).aggregate([]).to_pylist():
+        for row in overview.series.to_pylist():
             self.series[row["sujet"]].append(
                 (row["famille"], row["source"], row["departement_code"], row["grain"])
             )
-        placed = series.filter(pc.is_valid(series["departement_code"]))
-        totals = placed.group_by(["source", "sujet", "periode_at"]).aggregate(
-            [("observe_count", "sum")]
-        )
         self.totals = {
             (row["source"], row["sujet"], row["periode_at"]): row["observe_count_sum"]
-            for row in totals.to_pylist()
+            for row in overview.totals.to_pylist()
         }
         self.placed = {
             (source, subject)
@@ -993,28 +1048,28 @@ class _Follower:
         label, family = self.known.label(peak["sujet"]), WHERE.get(peak["famille"], "")
         seen, mean, *_ = _counted(peak)
         ratio = _ratio(peak)
-        if seen is not None and mean is not None and mean < 1:
-            # « 1 700 fois l'habitude » would be true, and say nothing.
+        if ratio:
+            told = f"{_said(ratio)} fois l'habitude {family}"
+        elif seen is not None and mean is not None:
             what, _ = WHAT.get(peak["famille"], ("messages", ""))
-            times = f"{_said(seen)} {what} contre presque zéro d'habitude"
+            told = f"{_said(seen)} {what}, d'ordinaire {told_usual(peak)[0]}"
         else:
-            times = f"{_said(ratio)} fois l'habitude" if ratio else "au-dessus de l'habitude"
-        return f"{label} : {times} {family} ({self.known.place(signal.places)})"
+            told = f"au-dessus de l'habitude {family}"
+        return f"{label} : {told} ({self.known.place(signal.places)})"
 
     def _finding(self, signal: Signal) -> str:
         peak = signal.peak
-        seen, mean, low, high = _counted(peak)
-        when = _when(peak)
-        what, awaited = WHAT.get(peak["famille"], ("messages", "attendus"))
-        if seen is None or mean is None or low is None or high is None:
-            return f"{when}, plus de {what} que d'habitude ({self.known.place(signal.places)})."
-        about = "environ " if peak["is_personnes"] else ""
+        seen, *_ = _counted(peak)
+        when, where = _when(peak), self.known.place(signal.places)
+        what, _ = WHAT.get(peak["famille"], ("messages", ""))
+        if seen is None:
+            return f"{when}, plus de {what} que d'habitude ({where})."
         if peak["forme"] == "foyer":
             when += " et les jours d'avant"
-        return (
-            f"{when}, {about}{_said(seen)} {what} là où {about}{_said(mean)} sont {awaited} "
-            f"(de {_said(low)} à {_said(high)}), {self.known.place(signal.places)}."
-        )
+        about = "environ " if peak["is_personnes"] else ""
+        usual, bounds = told_usual(peak)
+        told = f"{usual} ({bounds})" if bounds else usual
+        return f"{when}, {about}{_said(seen)} {what} ({where}) ; d'ordinaire {told}."
 
     def _sure(self, signal: Signal) -> str:
         peak = signal.peak
@@ -1046,6 +1101,7 @@ class _Follower:
         told: list[dict[str, Any]] = []
         for (nature, serie), row in rows[: int(self.rules["preuves_max"])]:
             seen, mean, low, high = _counted(row)
+            usual, bounds = told_usual(row)
             told.append(
                 {
                     "rang": len(told) + 1,
@@ -1060,6 +1116,8 @@ class _Follower:
                     "attendu_count": mean,
                     "attendu_bas_count": low,
                     "attendu_haut_count": high,
+                    "attendu_label": usual,
+                    "intervalle_label": bounds,
                     "chance": _chance(row),
                     "texte": f"{_when(row)}, {WHERE.get(row['famille'], row['famille'])}"
                     f" ({self.known.place(_codes(row))}).",
@@ -1102,6 +1160,7 @@ class _Follower:
             first, peak = signal.first, signal.peak
             told = self.known.subjects.get(first["sujet"])
             seen, mean, low, high = _counted(peak)
+            usual, bounds = told_usual(peak)
             persons = peak["is_personnes"]
             explanation = signal.explanation
             if signal.closed and not explanation:
@@ -1138,6 +1197,8 @@ class _Follower:
                     "attendu_count": mean,
                     "attendu_bas_count": low,
                     "attendu_haut_count": high,
+                    "attendu_label": usual,
+                    "intervalle_label": bounds,
                     "rapport": _ratio(peak),
                     "chance_fausse_alerte": _chance(peak),
                     "series_surveillees_count": peak["series_suivies_count"],
@@ -1182,11 +1243,25 @@ def told_by_tens(value: float) -> int | None:
     return int(value // TEN * TEN) or None
 
 
+def told_usual(row: Mapping[str, Any]) -> tuple[str, str | None]:
+    """Return what was expected and its interval, in words: « 0,0 attendus » says nothing."""
+    _, mean, low, high = _counted(row)
+    _, ending = WHAT.get(row["famille"], ("messages", ""))
+    if mean is None:
+        return "moins de dix", None
+    if mean < 0.1:
+        return f"presque aucun{ending}", None
+    about = "environ " if row["is_personnes"] else ""
+    told = f"{about}{_said(mean)}" if mean >= 1 else f"moins d'un{ending}"
+    if not high:
+        return told, None
+    return told, f"de {_said(low)} à {_said(high)}" if low else f"jusqu'à {_said(high)}"
+
+
 def _ratio(row: Mapping[str, Any]) -> float | None:
+    """Return how many times the usual was seen; of almost nothing, that would say nothing."""
     seen, mean, *_ = _counted(row)
-    if seen is None or mean is None:
-        return None
-    return round(seen / max(mean, 0.01), 1)
+    return None if seen is None or mean is None or mean < 1 else round(seen / mean, 1)
 
 
 def _chance(row: Mapping[str, Any]) -> float:

@@ -16,7 +16,7 @@ import math
 import re
 import unicodedata
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute
+import pyarrow.compute as pc
 import scipy.sparse as sp
 import snowballstemmer
 import wordfreq
@@ -699,35 +699,14 @@ def group(posts: pa.Table, language: str = "fr", settings: Settings | None = Non
     `histoire_id` is the first post of the story as known after the last row; `histoire_initiale_id`
     is what was answered when the post arrived. Both are null where a text says nothing comparable.
     """
-    ids = [str(post) for post in posts["publication_id"].to_pylist()]
-    times = seconds(posts["publie_at"])
-    order = np.lexsort((np.array(ids, dtype=str), _filled(times))).tolist()
+    ids = np.array([str(post) for post in posts["publication_id"].to_pylist()], dtype=str)
+    order = np.lexsort((ids, _filled(seconds(posts["publie_at"]))))
     stream = Stream(language, settings)
-    texts = posts["texte"].to_pylist()
-    arrived = stream.add(
-        [ids[row] for row in order], [texts[row] for row in order], times[order].tolist()
-    )
-    answers = dict(zip(order, arrived, strict=True))
+    arrived = arrivals(stream, posts.take(pa.array(order)))
+    arrived = arrived.take(pa.array(np.argsort(order)))
     names = stream.names()
-    found = [answers[row] for row in range(len(ids))]
-    first = [answer.story for answer in found]
-    table = pa.table(
-        {
-            "publication_id": pa.array(ids, pa.string()),
-            "histoire_id": pa.array([names.get(s, s) if s else None for s in first], pa.string()),
-            "histoire_initiale_id": pa.array(first, pa.string()),
-            "proche_de_id": pa.array([answer.nearest for answer in found], pa.string()),
-            "proximite": pa.array([answer.likeness for answer in found], pa.float64()),
-            "methode_version": pa.array([VERSION] * len(ids), pa.string()),
-        }
-    )
-    merges = pa.table(
-        {
-            "histoire_id": pa.array([merge.absorbed for merge in stream.merges], pa.string()),
-            "rejoint_id": pa.array([merge.into for merge in stream.merges], pa.string()),
-            "rejoint_at": _moments([merge.at for merge in stream.merges]),
-        }
-    )
+    last = [names.get(story, story) for story in arrived["histoire_initiale_id"].to_pylist()]
+    table = arrived.add_column(1, "histoire_id", pa.array(last, pa.string()))
     alerts = pa.table(
         {
             "histoire_id": pa.array(
@@ -738,7 +717,45 @@ def group(posts: pa.Table, language: str = "fr", settings: Settings | None = Non
             "publications_count": pa.array([alert.posts for alert in stream.alerts], pa.int64()),
         }
     )
-    return Grouped(table, merges, alerts)
+    return Grouped(table, merges(stream), alerts)
+
+
+ARRIVALS = pa.schema(
+    [
+        ("publication_id", pa.string()),
+        ("histoire_initiale_id", pa.string()),
+        ("proche_de_id", pa.string()),
+        ("proximite", pa.float64()),
+        ("methode_version", pa.string()),
+    ]
+)
+
+
+def arrivals(stream: Stream, posts: pa.Table | pa.RecordBatch) -> pa.Table:
+    """Let `posts` arrive, in the order of their rows, and return what is answered to each."""
+    ids = [str(post) for post in posts["publication_id"].to_pylist()]
+    found = stream.add(ids, posts["texte"].to_pylist(), seconds(posts["publie_at"]).tolist())
+    return pa.table(
+        [
+            ids,
+            [answer.story for answer in found],
+            [answer.nearest for answer in found],
+            [answer.likeness for answer in found],
+            [VERSION] * len(ids),
+        ],
+        schema=ARRIVALS,
+    )
+
+
+def merges(stream: Stream) -> pa.Table:
+    """Return which stories joined which other one, and when."""
+    return pa.table(
+        {
+            "histoire_id": pa.array([merge.absorbed for merge in stream.merges], pa.string()),
+            "rejoint_id": pa.array([merge.into for merge in stream.merges], pa.string()),
+            "rejoint_at": _moments([merge.at for merge in stream.merges]),
+        }
+    )
 
 
 def copies(texts: Sequence[str | None], language: str = "fr") -> np.ndarray:
@@ -775,6 +792,22 @@ def repeats(text: str, before: str) -> bool:
     return len(one & other) >= COPY * max(1, len(one | other))
 
 
+def whole_stories(pages: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
+    """Cut posts in order of story into tables of about `rows`, no story in two of them."""
+    held: list[pa.RecordBatch] = []
+    for page in pages:
+        if held and sum(map(len, held)) >= rows:
+            last = held[-1]["histoire_id"][-1].as_py()
+            ends = pc.index(pc.not_equal(page["histoire_id"], last), True).as_py()
+            if ends >= 0:
+                yield pa.Table.from_batches([*held, page.slice(0, ends)])
+                held = []
+                page = page.slice(ends)
+        held.append(page)
+    if held:
+        yield pa.Table.from_batches(held)
+
+
 SPREADING = "non vérifié, se propage"
 QUIET = "non vérifié, ne progresse plus"
 ANSWERED = "réponse officielle vue"
@@ -788,15 +821,21 @@ def describe(
     official_sites: Sequence[str] = OFFICIAL_SITES,
     language: str = "fr",
     least: int = 2,
+    now: float | None = None,
+    vocabulary: Vocabulary | None = None,
 ) -> pa.Table:
     """Return one row per story of at least `least` posts, without judging whether it is true.
 
     `posts` has publication_id, histoire_id, publie_at, texte; and, where known, proche_de_id,
     plateforme, departement_code, portee_count, est_officiel (a post of ours). `lexicon` has code
     (`doute`, `dementi`) and motif, a regular expression over text in lower case without accents.
+
+    Stories may be described some at a time, in order of name: then each post has `proche_texte`,
+    the text of `proche_de_id`, and the calls share `now` (the last post of all, in seconds) and
+    `vocabulary`.
     """
     settings = settings or settings_for(language)
-    posts = posts.filter(pa.compute.is_valid(posts["histoire_id"]))
+    posts = posts.filter(pc.is_valid(posts["histoire_id"]))
     story_ids, story = np.unique(_strings(posts, "histoire_id"), return_inverse=True)
     times = _filled(seconds(posts["publie_at"])) if len(posts) else np.zeros(0)
     order = np.lexsort((_strings(posts, "publication_id"), times, story))
@@ -808,19 +847,22 @@ def describe(
     marks = _marks(bare, lexicon)
     ours = _values(posts, "est_officiel", order, False)
     links = [any(_links_to(text, site) for site in official_sites) for text in texts]
-    nearest = _values(posts, "proche_de_id", order, None)
-    text_of = dict(zip(_values(posts, "publication_id", order, None), texts, strict=True))
+    if "proche_texte" in posts.column_names:
+        before = _values(posts, "proche_texte", order, None)
+    else:
+        text_of = dict(zip(_values(posts, "publication_id", order, None), texts, strict=True))
+        before = [text_of.get(near) for near in _values(posts, "proche_de_id", order, None)]
     copied = [
-        near in text_of and repeats(text, text_of[near])
-        for near, text in zip(nearest, texts, strict=True)
+        other is not None and repeats(text, other)
+        for other, text in zip(before, texts, strict=True)
     ]
     networks = _values(posts, "plateforme", order, None)
     places = _values(posts, "departement_code", order, None)
     reaches = _values(posts, "portee_count", order, 0)
-    vocabulary = Vocabulary(language, settings)
+    vocabulary = vocabulary or Vocabulary(language, settings)
     words = [list(vocabulary.read(text)) for text in texts]
-    vocabulary.weigh()
-    now = float(times.max()) if len(times) else 0.0
+    if now is None:
+        now = float(times.max()) if len(times) else 0.0
     rows: list[dict[str, object]] = []
     for number, (begin, end) in enumerate(pairwise(bounds.tolist())):
         count = end - begin

@@ -1,6 +1,8 @@
 """A Bluesky server: sessions by app password, profiles, and both versions of the search."""
 
+import threading
 import time
+from bisect import bisect_left
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -26,11 +28,14 @@ class Bluesky:
     def __init__(self, world: World) -> None:
         self.world = world
         self.calls: Counter[tuple[datetime, int, int]] = Counter()
+        self.written: list[social.Post] = []  # by whoever has a session, the oldest first
+        self.writing = threading.Lock()
 
     def routes(self) -> list[Route]:
         root = "/bluesky/xrpc"
         return [
             Route(f"{root}/com.atproto.server.createSession", self.open, methods=["POST"]),
+            Route(f"{root}/com.atproto.repo.createRecord", self.write, methods=["POST"]),
             Route(f"{root}/app.bsky.actor.getProfiles", self.profiles),
             Route(f"{root}/app.bsky.feed.searchPosts", self.search),
             Route(f"{root}/app.bsky.feed.searchPostsV2", self.search_second),
@@ -66,6 +71,20 @@ class Bluesky:
             {"accessJwt": JWT, "refreshJwt": JWT, "handle": handle, "did": f"did:web:{handle}"},
             headers=headers,
         )
+
+    async def write(self, request: Request) -> Response:
+        """Take a post: it is found, by the words it holds, from now on."""
+        now, headers = self.admit(request)
+        asked = await request.json()
+        if asked.get("collection") != "app.bsky.feed.post":
+            raise _invalid("Error: collection must be app.bsky.feed.post", headers)
+        with self.writing:
+            serial = len(self.written)
+            author = f"demo_{serial % 10_000:04}"
+            post = social.Post(now, author, asked["record"]["text"], "demo", 0, 0, 0, serial)
+            self.written.append(post)
+        view = self.view(post, now)
+        return JSONResponse({"uri": view["uri"], "cid": view["cid"]}, headers=headers)
 
     def profiles(self, request: Request) -> Response:
         now, headers = self.admit(request)
@@ -118,7 +137,10 @@ class Bluesky:
         except ValueError as malformed:
             raise _invalid(f"Error: {malformed}", headers) from malformed
         world = self.world
-        posts = social.between(world.seed, world.size, query, since, until, "bluesky")[::-1]
+        posts = social.between(world.seed, world.size, query, since, until, "bluesky")
+        first, last = (bisect_left(self.written, at, key=_at) for at in (since, until))
+        posts += [post for post in self.written[first:last] if query in post.text.lower()]
+        posts.sort(key=_at, reverse=True)
         page = posts[offset : offset + int(limit)]
         body: dict[str, Any] = {
             "hitsTotal": len(posts),
@@ -180,6 +202,10 @@ class Bluesky:
 
 def _invalid(message: str, headers: dict[str, str]) -> Refusal:
     return Refusal(400, {"error": "InvalidRequest", "message": message}, headers)
+
+
+def _at(post: social.Post) -> datetime:
+    return post.at
 
 
 def _handle(account: social.Account) -> str:

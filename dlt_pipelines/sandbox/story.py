@@ -26,13 +26,15 @@ class SandboxError(RuntimeError):
 class World:
     """A window on the world: days from `start` to `end`, which is excluded.
 
-    `size` multiplies every volume: 1.0 is about 20 experiences and 270 card frauds a day.
+    `size` multiplies every volume: 1.0 is about 20 experiences and 270 card frauds a day. A world
+    that is `live` goes on: its now is ours.
     """
 
     start: date
     end: date
     seed: int = 20
     size: float = 1.0
+    live: bool = False
 
     def __post_init__(self) -> None:
         if self.start >= self.end:
@@ -43,6 +45,8 @@ class World:
     @property
     def now(self) -> datetime:
         """The instant this world has reached (UTC): midnight, Paris time, that opens `end`."""
+        if self.live:
+            return datetime.now(UTC)
         return datetime(self.end.year, self.end.month, self.end.day, tzinfo=PARIS).astimezone(UTC)
 
 

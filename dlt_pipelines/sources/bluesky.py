@@ -83,7 +83,7 @@ def bluesky(
     app_password: str = dlt.secrets.value,
     accounts: list[dict[str, str]] = dlt.config.value,
     subjects: dict[str, list[str]] = dlt.config.value,
-    since: date | None = None,
+    since: date | datetime | None = None,
     until: date | None = None,
     session: Session | None = None,
 ) -> Iterable[DltResource]:
@@ -95,7 +95,7 @@ def bluesky(
         app_password: a password made for this use alone, never that of the account.
         accounts: the accounts followed, each `{"actor": handle or did, "departement_code": …}`.
         subjects: subject → queries; a post that answers several of them is read once.
-        since: posts are read from this day on.
+        since: posts are read from this day or instant on.
         until: the observation is made as this day begins, in Paris; None is now.
         session: the HTTP session to speak through.
     """
@@ -106,7 +106,10 @@ def bluesky(
         session=session,
     )
     now = datetime.combine(until, time(), PARIS) if until else datetime.now(PARIS)
-    start = datetime.combine(since or now.date(), time(), PARIS)
+    if isinstance(since, datetime):
+        start = since
+    else:
+        start = datetime.combine(since or now.date(), time(), PARIS)
     yield dlt.resource(
         _profiles(client, accounts, now),
         name="profiles",
@@ -177,8 +180,8 @@ class Search:
     def __init__(self, client: RESTClient, start: datetime, end: datetime) -> None:
         self.client = client
         self.window = {
-            "since": f"{start.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
-            "until": f"{end.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
+            "since": _stamp(start),
+            "until": _stamp(end),
             "limit": POSTS_PER_PAGE,
         }
         self.method = "searchPostsV2"
@@ -202,3 +205,7 @@ class Search:
             data_selector="posts",
             paginator=JSONResponseCursorPaginator("cursor", "cursor", stop_after_empty_page=True),
         )
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

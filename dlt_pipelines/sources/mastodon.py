@@ -78,7 +78,7 @@ def mastodon(
     accounts: list[dict[str, str]] = dlt.config.value,
     subjects: dict[str, list[str]] = dlt.config.value,
     tokens: dict[str, str] | None = None,
-    since: date | None = None,
+    since: date | datetime | None = None,
     until: date | None = None,
     session: Session | None = None,
 ) -> Iterable[DltResource]:
@@ -90,7 +90,7 @@ def mastodon(
         accounts: the accounts followed, each `{"acct": "name@instance", "departement_code": …}`.
         subjects: subject → its hashtags, without `#`, five at most (a limit of the API).
         tokens: host of an instance → its access token, sent to no other.
-        since: posts are read from this day on.
+        since: posts are read from this day or instant on.
         until: the observation is made as this day begins, in Paris; None is now.
         session: the HTTP session to speak through.
     """
@@ -102,7 +102,10 @@ def mastodon(
         auth = BearerTokenAuth(token) if token else None
         clients[host] = RESTClient(f"{instance}/api", auth=auth, session=session)
     now = datetime.combine(until, time(), PARIS) if until else datetime.now(PARIS)
-    start = datetime.combine(since or now.date(), time(), PARIS)
+    if isinstance(since, datetime):
+        start = since
+    else:
+        start = datetime.combine(since or now.date(), time(), PARIS)
     yield dlt.resource(
         _accounts(list(clients.values()), accounts, now),
         name="accounts",

@@ -84,7 +84,7 @@ def x(
     accounts: list[dict[str, str]] = dlt.config.value,
     subjects: dict[str, str] = dlt.config.value,
     posts_per_subject: int = dlt.config.value,
-    since: date | None = None,
+    since: date | datetime | None = None,
     until: date | None = None,
     session: Session | None = None,
 ) -> Iterable[DltResource]:
@@ -96,24 +96,25 @@ def x(
         accounts: the accounts followed, each `{"id": …, "departement_code": …}`.
         subjects: subject → query of the search syntax of X.
         posts_per_subject: most posts read of a subject, the latest first; each one is paid for.
-        since: counts and posts are asked from this day on, within the seven days that X keeps.
+        since: counts and posts are asked from this day or instant on, within the seven days that X
+            keeps.
         until: the observation is made as this day begins, in Paris; None is now.
         session: the HTTP session to speak through.
     """
     client = RESTClient(base_url, auth=BearerTokenAuth(token), session=session or Session())
     now = datetime.combine(until, time(), PARIS) if until else datetime.now(PARIS)
     # Seven times 24 hours, which are not seven days of Paris when clocks change.
-    start = max(
-        datetime.combine(since or date(2006, 1, 1), time(), PARIS), now.astimezone(UTC) - WINDOW
-    )
+    start = max(_moment(since or date(2006, 1, 1)), now.astimezone(UTC) - WINDOW)
     yield dlt.resource(
         _users(client, accounts, now),
         name="users",
         columns=USERS,
         primary_key=["id", "observed_on"],
     )
+    # Asked from an instant on, the hour that it cuts was not told yet.
+    before = timedelta(hours=1) if isinstance(since, datetime) else timedelta(0)
     yield dlt.resource(
-        _counts(client, subjects, start, now),
+        _counts(client, subjects, start - before, now),
         name="tweet_counts",
         columns=TWEET_COUNTS,
         primary_key=["sujet", "start_at"],
@@ -219,6 +220,10 @@ def _first_id(moment: datetime) -> str:
     whose counts of likes and reposts still move.
     """
     return str(int(moment.timestamp() * 1000) - 1_288_834_974_657 << 22)
+
+
+def _moment(since: date | datetime) -> datetime:
+    return since if isinstance(since, datetime) else datetime.combine(since, time(), PARIS)
 
 
 def _hour(moment: datetime) -> datetime:

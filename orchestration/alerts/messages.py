@@ -200,13 +200,11 @@ def _evidence(row: Mapping[str, Any], grain: str) -> str:
     told = _text(row["texte"]) if row["texte"] else ""
     if row["nature"] == "message":
         told = f"« {told} »"
-    if row["observe_count"] is not None and row["attendu_count"] is not None:
-        bounds = ""
-        if row["attendu_bas_count"] is not None and row["attendu_haut_count"] is not None:
-            low, high = _number(row["attendu_bas_count"]), _number(row["attendu_haut_count"])
-            bounds = f" (de {low} à {high})"
-        counts = f"{_number(row['observe_count'])} observés, {_number(row['attendu_count'])}"
-        told = f"{counts} attendus{bounds}{'. ' if told else ''}{told}"
+    if row["observe_count"] is not None and row["attendu_label"]:
+        bounds = f" ({_text(row['intervalle_label'])})" if row["intervalle_label"] else ""
+        usual = f"d'ordinaire {_text(row['attendu_label'])}{bounds}"
+        counts = f"{_number(row['observe_count'])} observés, {usual}"
+        told = f"{counts}{'. ' if told else ''}{told}"
     return f"{origin} : {told}"
 
 
@@ -256,8 +254,7 @@ def _cut(text: str, length: int) -> str:
 
 
 def _number(value: float) -> str:
-    rounded = f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:.1f}"
-    return rounded.replace(",", "\N{NARROW NO-BREAK SPACE}").replace(".", ",")
+    return f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
 def _moment(moment: datetime, grain: str = "heure") -> str:

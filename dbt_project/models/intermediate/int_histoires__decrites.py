@@ -1,7 +1,10 @@
 """Describe the stories that posts tell, without judging whether they are true."""
 
+import pyarrow as pa
+
 from dbt_project.udfs import stories
 
+ROWS = 20_000
 COLUMNS = """
     recues.plateforme || ':' || recues.publication_id as publication_id,
     any_value(recues.plateforme) as plateforme,
@@ -12,6 +15,14 @@ COLUMNS = """
     max(vues_count) as portee_count,
     any_value(departement_code) as departement_code,
     bool_or(sujet is null) as est_officiel -- what our accounts publish has no subject
+"""
+IN_ORDER = """
+    select
+        posts.*,
+        proches.texte as proche_texte
+    from posts
+    left join posts as proches on posts.proche_de_id = proches.publication_id
+    order by posts.histoire_id
 """
 
 
@@ -34,7 +45,21 @@ def model(dbt, session):
             "left",
         )
         .aggregate(COLUMNS, "recues.plateforme, recues.publication_id")
-        .to_arrow_table()
     )
     lexicon = dbt.ref("lexique_doute").to_arrow_table()
-    return stories.describe(posts, lexicon, stories.settings_from(methods))
+    settings = stories.settings_from(methods)
+    vocabulary = stories.Vocabulary("fr", settings)
+    session.execute(f"create temp table posts as {posts.sql_query()}")
+    (now,) = session.execute("select epoch(max(publie_at)) from posts").fetchone()
+    # Some stories at a time, whatever the number of posts. Read last: another query would end it.
+    pages = session.query(IN_ORDER).to_arrow_reader(ROWS)
+    return pa.RecordBatchReader.from_batches(
+        stories.DESCRIPTION,
+        (
+            batch
+            for table in stories.whole_stories(pages, ROWS)
+            for batch in stories.describe(
+                table, lexicon, settings, now=now, vocabulary=vocabulary
+            ).to_batches()
+        ),
+    )

@@ -2,4 +2,4 @@ with lus as (
     select * from {{ ref('int_messages__lus') }}
 )
 
-{{ sans_oublier('lus', ['message_id', 'axe', 'code', 'score', 'methode_version'], 'mots') }}
+{{ sans_oublier('lus', ['message_id', 'axe', 'code', 'score', 'mots', 'methode_version']) }}

@@ -1,3 +1,5 @@
+{{ config(materialized='view') }}
+
 -- Of the messages that may be counted one by one: see int_messages__suivis.
 with messages as (
     select * from {{ ref('int_messages__suivis') }}

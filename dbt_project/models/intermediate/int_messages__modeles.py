@@ -1,9 +1,10 @@
 """Train the model of tone on what people said themselves, if it beats the lexicon."""
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from dbt_project.udfs import messages
+
+ROWS = 20_000
 
 
 def model(dbt, session):
@@ -18,20 +19,21 @@ def model(dbt, session):
         dbt.ref("int_messages__unioned")
         .filter("ressenti is not null and texte is not null")
         .select("texte, ressenti, origine")
-        .to_arrow_table()
     )
     # Invented messages teach only where real ones are too few to.
-    real = labelled.filter(pc.equal(labelled["origine"], "reel"))
+    real = labelled.filter("origine = 'reel'")
     if len(real) >= enough:
         labelled = real
+    at_most = int(threshold["lineaire_tonalite", "lignes_max"])
+    drawn = messages.drawn(labelled.to_arrow_reader(ROWS), at_most)
     lexicon = messages.Lexicon(dbt.ref("lexique_tonalite").to_arrow_table().to_pylist())
     trials, learned = messages.learn_tone(
-        labelled["texte"].to_pylist(),
-        labelled["ressenti"].to_pylist(),
+        drawn["texte"].to_pylist(),
+        drawn["ressenti"].to_pylist(),
         lexicon,
         threshold["lexique_tonalite", "seuil"],
         at_least=enough,
-        at_most=int(threshold["lineaire_tonalite", "lignes_max"]),
+        at_most=at_most,
     )
     return pa.table(
         {

@@ -1,3 +1,5 @@
+{{ config(materialized='view') }}
+
 with analyses as (
     select * from {{ ref('int_messages__analyses') }}
     where axe = 'tonalite'

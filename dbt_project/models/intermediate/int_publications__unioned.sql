@@ -1,3 +1,4 @@
+{{ config(materialized='view') }}
 {% set colonnes = {
     'sujet': 'varchar',
     'compte_id': 'varchar',
@@ -33,7 +34,8 @@
         {% for colonne, type in colonnes.items() %}
             {{ autres.get(colonne, colonne) or 'cast(null as ' ~ type ~ ')' }} as {{ colonne }},
         {% endfor %}
-        origine
+        origine,
+        chargement_id
     from {{ ref('stg_' ~ plateforme ~ '__publications') }}
     {% if not loop.last %}union all{% endif %}
 {% endfor %}

@@ -41,41 +41,70 @@ correspondances as (
     select * from {{ ref('map_series__sujets') }}
 ),
 
-avis_sujets as (
+-- Counted before they are compared to words: what follows costs days, not messages.
+avis_comptes as (
+    select
+        source,
+        service_label,
+        ressenti,
+        departement_code,
+        jour,
+        origine,
+        count(*) as observe_count
+    from avis
+    group by source, service_label, ressenti, departement_code, jour, origine
+),
+
+besoins_comptes as (
     select
         avis.source,
-        correspondances.sujet,
+        besoins.besoin_code,
         avis.departement_code,
         avis.jour,
-        avis.origine
+        avis.origine,
+        count(*) as observe_count
     from avis
+    inner join besoins on avis.avis_id = besoins.message_id
+    group by avis.source, besoins.besoin_code, avis.departement_code, avis.jour, avis.origine
+),
+
+avis_sujets as (
+    select
+        avis_comptes.source,
+        correspondances.sujet,
+        avis_comptes.departement_code,
+        avis_comptes.jour,
+        avis_comptes.observe_count,
+        avis_comptes.origine
+    from avis_comptes
     inner join correspondances
         on
             correspondances.famille = 'avis'
-            and lower(avis.service_label) like correspondances.motif
-    where avis.ressenti = 'negatif'
+            and lower(avis_comptes.service_label) like correspondances.motif
+    where avis_comptes.ressenti = 'negatif'
     union all
     -- What happens is told to whatever service one has dealt with, in whatever tone.
     select
-        avis.source,
+        besoins_comptes.source,
         correspondances.sujet,
-        avis.departement_code,
-        avis.jour,
-        avis.origine
-    from avis
-    inner join besoins on avis.avis_id = besoins.message_id
+        besoins_comptes.departement_code,
+        besoins_comptes.jour,
+        besoins_comptes.observe_count,
+        besoins_comptes.origine
+    from besoins_comptes
     inner join correspondances
         on
             correspondances.famille = 'besoins'
-            and besoins.besoin_code like correspondances.motif
+            and besoins_comptes.besoin_code like correspondances.motif
     union all
     select
         source,
         'avis_negatifs' as sujet,
         departement_code,
         jour,
+        observe_count,
         origine
-    from avis
+    from avis_comptes
     where ressenti = 'negatif'
     union all
     select
@@ -83,8 +112,9 @@ avis_sujets as (
         'avis' as sujet,
         departement_code,
         jour,
+        observe_count,
         origine
-    from avis
+    from avis_comptes
 ),
 
 -- A place is known of those that name one: networks are small there, and are counted together.
@@ -93,12 +123,15 @@ situees as (
         publications.sujet,
         lieux_cites.departement_code,
         publications.jour,
-        publications.origine
+        publications.origine,
+        count(*) as observe_count
     from publications
     inner join lieux_cites
         on publications.plateforme || ':' || publications.publication_id = lieux_cites.message_id
     cross join seuils
     where lieux_cites.confiance >= seuils.confiance_min
+    group by
+        publications.sujet, lieux_cites.departement_code, publications.jour, publications.origine
 ),
 
 signalements_sujets as (
@@ -134,7 +167,7 @@ comptages as (
         sujet,
         departement_code,
         jour,
-        1 as observe_count,
+        observe_count,
         null as heure_at,
         origine
     from situees
@@ -146,7 +179,7 @@ comptages as (
             sujet,
             {{ departement }} as departement_code,
             jour,
-            1 as observe_count,
+            observe_count,
             null as heure_at,
             origine
         from avis_sujets

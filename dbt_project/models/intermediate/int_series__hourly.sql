@@ -1,4 +1,11 @@
 -- depends_on: {{ ref('ref_methodes') }}
+{{ config(
+    tags=['heure'],
+    materialized='incremental',
+    unique_key=['serie_id', 'heure_at']
+) }}
+{% set fenetre = debut_paris(debut_suivi()) %}
+
 with volumes as (
     select * from {{ ref('int_volumes_sociaux__unioned') }}
 ),
@@ -41,16 +48,52 @@ comptes as (
         heure_at,
         cast(sum(observe_count) as bigint) as observe_count
     from comptages
-    where heure_at < {{ debut_paris(aujourd_hui()) }}
+    where
+        heure_at < {{ maintenant() }}
+        {% if is_incremental() %}and heure_at >= {{ fenetre }}{% endif %}
     group by famille, source, sujet, heure_at
 ),
+
+{% if is_incremental() -%}
+    -- A series never seen before waits for the run that makes all of its past.
+    suivies as (
+        select
+            famille,
+            source,
+            sujet,
+            max(heure_at) as heure_at,
+            min(origine) as origine
+        from {{ this }}
+        group by famille, source, sujet
+    ),
+{%- endif %}
 
 series as (
     select distinct
         famille,
         source,
         sujet
-    from comptes
+    from {{ 'suivies' if is_incremental() else 'comptes' }}
+),
+
+vues as (
+    select
+        source,
+        heure_at,
+        origine
+    from comptages
+    where
+        heure_at < {{ maintenant() }}
+    {% if is_incremental() -%}
+        and heure_at >= {{ fenetre }}
+    union all
+    -- The hours since the last one known, be they silent.
+    select
+        source,
+        heure_at,
+        origine
+    from suivies
+    {%- endif %}
 ),
 
 sources as (
@@ -59,8 +102,7 @@ sources as (
         min(heure_at) as debut_at,
         max(heure_at) as fin_at,
         min(origine) as origine
-    from comptages
-    where heure_at < {{ debut_paris(aujourd_hui()) }}
+    from vues
     group by source
 ),
 
@@ -110,7 +152,12 @@ fraiches as (
             and heures.heure_at = comptes.heure_at
 )
 
-{{ sans_recrire('fraiches', 'heure_at', [
-    'serie_id', 'famille', 'source', 'sujet', 'departement_code', 'heure_at',
-    'observe_count', 'exposition', 'is_personnes', 'origine',
-]) }}
+{% if is_incremental() -%}
+    select *
+    from fraiches
+{%- else -%}
+    {{ sans_recrire('fraiches', 'heure_at', [
+        'serie_id', 'famille', 'source', 'sujet', 'departement_code', 'heure_at',
+        'observe_count', 'exposition', 'is_personnes', 'origine',
+    ]) }}
+{%- endif %}

@@ -1,3 +1,5 @@
+{{ config(tags=['heure']) }}
+
 -- What people say of it: public, redacted at the door, and gone with the text after 30 days.
 with signaux as (
     select * from {{ ref('int_signaux__suivis') }}
@@ -6,7 +8,7 @@ with signaux as (
 
 publications as (
     select * from {{ ref('int_publications__unioned') }}
-    where sujet is not null and texte is not null
+    where sujet is not null and texte is not null and {{ charge_depuis(40) }}
 ),
 
 lieux_cites as (

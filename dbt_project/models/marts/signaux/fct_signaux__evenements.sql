@@ -1,3 +1,5 @@
+{{ config(tags=['heure']) }}
+
 with signaux as (
     select
         signal_id,

@@ -1,3 +1,5 @@
+{{ config(tags=['heure']) }}
+
 -- A cluster has no series of its own: that of its main département is shown.
 with signaux as (
     select

@@ -1,3 +1,5 @@
+{{ config(tags=['heure']) }}
+
 with signaux as (
     select * from {{ ref('int_signaux__suivis') }}
 ),
@@ -25,6 +27,8 @@ select
     attendu_count,
     attendu_bas_count,
     attendu_haut_count,
+    attendu_label,
+    intervalle_label,
     chance,
     texte,
     case famille
@@ -48,6 +52,8 @@ select
     null as attendu_count,
     null as attendu_bas_count,
     null as attendu_haut_count,
+    null as attendu_label,
+    null as intervalle_label,
     null as chance,
     extrait as texte,
     '/visibilite' as lien

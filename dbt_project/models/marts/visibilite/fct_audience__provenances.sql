@@ -19,6 +19,7 @@ nommees as (
         provenances.site_label,
         provenances.mois,
         provenances.pays,
+        provenances.region as region_recue,
         regions.region_code,
         case when provenances.visites_count >= seuils.valeur then provenances.ville end as ville,
         provenances.visites_count,
@@ -34,9 +35,11 @@ select
     site_label,
     mois,
     pays,
+    region_recue,
     region_code,
     ville,
     cast(sum(visites_count) as bigint) as visites_count,
     origine
 from nommees
-group by source, site_id, site_label, mois, pays, region_code, ville, origine
+group by
+    source, site_id, site_label, mois, pays, region_recue, region_code, ville, origine

@@ -1,12 +1,14 @@
+{{ config(tags=['minute']) }}
+
 with publications as (
-    select * from {{ ref('int_publications__unioned') }}
+    select * from {{ ref('int_publications__quotidiennes') }}
 )
 
 select
     plateforme,
     sujet,
     {{ mois('jour') }} as mois,
-    count(*) as publications_count,
+    cast(sum(publications_count) as bigint) as publications_count,
     cast(sum(vues_count) as bigint) as vues_count,
     cast(sum(appreciations_count) as bigint) as appreciations_count,
     cast(sum(reponses_count) as bigint) as reponses_count,

@@ -19,5 +19,6 @@ select
     quote_count as citations_count,
     bookmark_count as signets_count,
     -- provenance
-    _origine as origine
+    _origine as origine,
+    _dlt_load_id as chargement_id
 from source

@@ -16,5 +16,6 @@ select
     comments_count as reponses_count,
     reactions_count,
     -- provenance
-    _origine as origine
+    _origine as origine,
+    _dlt_load_id as chargement_id
 from source

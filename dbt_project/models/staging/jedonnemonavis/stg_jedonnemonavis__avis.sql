@@ -21,5 +21,6 @@ select
     -- provenance
     formulaire as formulaire_label,
     bouton as bouton_label,
-    _origine as origine
+    _origine as origine,
+    _dlt_load_id as chargement_id
 from source

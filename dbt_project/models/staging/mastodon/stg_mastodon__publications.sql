@@ -17,5 +17,6 @@ select
     favourites_count as appreciations_count,
     quotes_count as citations_count,
     -- provenance
-    _origine as origine
+    _origine as origine,
+    _dlt_load_id as chargement_id
 from source

@@ -58,5 +58,6 @@ select
     evaluation_inutile_visiteurs as evaluations_inutiles_count,
     experiences_similaires as experiences_similaires_count,
     -- provenance
-    _origine as origine
+    _origine as origine,
+    _dlt_load_id as chargement_id
 from source

@@ -11,5 +11,6 @@ select
     -- mesures
     post_count as messages_count,
     -- provenance
-    _origine as origine
+    _origine as origine,
+    _dlt_load_id as chargement_id
 from source

@@ -16,5 +16,6 @@ select
     comment_count as reponses_count,
     like_count as appreciations_count,
     -- provenance
-    _origine as origine
+    _origine as origine,
+    _dlt_load_id as chargement_id
 from source

@@ -1,0 +1,325 @@
+"""From « the sandbox serves the message » to « a reader of the published file sees it ».
+
+A warehouse of N messages is built whole, once; then the worker runs as a service would, and follows
+a live Bluesky server of the sandbox, where somebody posts at each rate in turn. A reader opens the
+published file whenever it changes, and counts. At last a crowd panics: until its signal is there,
+and until a real web server has received its alert.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from tempfile import gettempdir
+from typing import Any
+
+import duckdb
+import numpy as np
+import requests
+
+from benchmarks import Metric, record, worlds
+from dlt_pipelines import sandbox, stores
+
+AIM = "≤ 5"
+TEXT = "Encore une arnaque au faux conseiller à Annecy, méfiez-vous ({})"
+PANIC = "Mouvement de foule et panique à la gare d'Annecy ({})"
+CROWD = 400
+PATIENCE = 300  # seconds
+
+
+def live_world() -> sandbox.World:
+    """Return a world that goes on, where little is said but what we post."""
+    today = datetime.now(UTC).date()
+    return sandbox.World(today - timedelta(days=1), today + timedelta(days=2), live=True)
+
+
+def live(source: str, url: str) -> dict[str, str]:
+    """Return the environment under which `source` is asked where the sandbox is served."""
+    told = {"live": True, **sandbox.settings(source, url)}
+    return {
+        f"SOURCES__{source}__{name}".upper(): value if isinstance(value, str) else json.dumps(value)
+        for name, value in told.items()
+    }
+
+
+class Poster:
+    """Somebody who has an account there; `served` are the instants from which a post is found."""
+
+    def __init__(self, url: str) -> None:
+        self.address = f"{url}/bluesky/xrpc/com.atproto.repo.createRecord"
+        self.session = requests.Session()
+        self.session.headers["authorization"] = f"Bearer jwt-{sandbox.TOKEN}"
+        self.served: list[float] = []
+
+    def post(self, text: str) -> None:
+        record = {"collection": "app.bsky.feed.post", "record": {"text": text}}
+        self.session.post(self.address, json=record, timeout=30).raise_for_status()
+        self.served.append(time.time())
+
+    def pace(self, text: str, per_minute: float, seconds: float) -> None:
+        """Post evenly for a while."""
+        begun = time.monotonic()
+        for rank in range(round(per_minute * seconds / 60)):
+            time.sleep(max(0.0, begun + rank * 60 / per_minute - time.monotonic()))
+            self.post(text.format(rank))
+
+
+class Reader(threading.Thread):
+    """An analyst who opens the published file each time that it changes, and counts the posts."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.seen: list[tuple[float, int]] = []  # instant, posts of Bluesky
+        self.panic: float | None = None
+        self.size = 0.0
+        self.over = threading.Event()
+
+    def run(self) -> None:
+        stamp = 0
+        while not self.over.wait(0.02):
+            now = stores.published().stat().st_mtime_ns
+            if now == stamp:
+                continue
+            stamp = now
+            with duckdb.connect(str(stores.published()), read_only=True) as marts:
+                ((posts, panics),) = marts.execute(
+                    "select (select sum(publications_count) from marts.fct_publications"
+                    " where plateforme = 'bluesky'), (select count(*) from marts.fct_signaux"
+                    " where sujet = 'panique' and source = 'bluesky' and ouvert_at > now())"
+                ).fetchall()
+            self.seen.append((time.time(), int(posts)))
+            if panics and not self.panic:
+                self.panic = time.time()
+
+    def delays(self, served: list[float], base: int) -> np.ndarray[Any, Any]:
+        """Return how long each post took, the one of rank 0 making the count `base` + 1."""
+        counts = [count for _, count in self.seen]
+        first = np.searchsorted(np.maximum.accumulate(counts), np.arange(len(served)) + base + 1)
+        return np.array([self.seen[at][0] for at in first]) - np.array(served)
+
+
+class Receiver(ThreadingHTTPServer):
+    """The webhook of whoever is on duty."""
+
+    def __init__(self) -> None:
+        self.received: list[tuple[float, bytes]] = []
+        received = self.received
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("content-length") or 0))
+                received.append((time.time(), body))
+                self.send_response(200)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        super().__init__(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+def made_real(data: Path) -> None:
+    """Say of the posts of Bluesky, where the world invented them, that they are real.
+
+    The worker follows real services only, whose first rows would drive out invented ones; and each
+    post came in the day after it was written, as it does, rather than all of them at once.
+    """
+    raw = data / "raw.duckdb"
+    with duckdb.connect(str(raw)) as store:
+        store.execute(
+            "create or replace table raw_bluesky.posts as select * replace ('reel' as _origine,"
+            " (epoch(indexed_at)::bigint + 3600)::varchar as _dlt_load_id)"
+            " from raw_bluesky.posts where indexed_at < now() order by indexed_at"
+        )
+        store.execute("update registre.prises set origine = 'reel' where source = 'bluesky'")
+        store.execute("update raw_bluesky.profiles set _origine = 'reel'")
+    warehouse = data / "warehouse.duckdb"
+    if not warehouse.exists():
+        return
+    with duckdb.connect(str(warehouse)) as store:
+        for schema, table, column in store.execute(
+            "select schema_name, table_name, any_value(column_name)"
+            " filter (column_name in ('source', 'plateforme')) as named"
+            " from duckdb_columns() join duckdb_tables() using (schema_name, table_name)"
+            " where schema_name in ('intermediate', 'marts') group by all"
+            " having named is not null and bool_or(column_name = 'origine')"
+        ).fetchall():
+            store.execute(
+                f"update {schema}.\"{table}\" set origine = 'reel'"  # noqa: S608
+                f" where {column} = 'bluesky'"
+            )
+
+
+@contextmanager
+def worker(data: Path, environment: dict[str, str]) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Run the worker, and yield what returns its lines of the journal."""
+    begun = datetime.now(UTC).isoformat()
+    command = [sys.executable, "-m", "orchestration", "suivi"]
+    process = subprocess.Popen(  # noqa: S603
+        command, env={**os.environ, "CYBERIMPACT_DATA": str(data), **environment}
+    )
+
+    def lines() -> list[dict[str, Any]]:
+        found = []
+        for file in sorted((data / "logs").glob("evenements-*.jsonl")):
+            for line in file.read_text("utf-8").splitlines():
+                told = json.loads(line)
+                if told.get("job") == "suivi" and told["at"] >= begun:
+                    found.append(told)
+        return found
+
+    try:
+        yield lines
+    finally:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(30)
+        process.kill()
+
+
+def wait_for(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
+    end = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(what)
+        time.sleep(0.05)
+
+
+@dataclass
+class Measures:
+    metrics: list[Metric] = field(default_factory=list)
+
+    def add(self, name: str, value: float | None, unit: str = "s", aim: str = "") -> None:
+        shown = None if value is None else round(float(value), 3)
+        self.metrics.append(Metric(name, shown, unit, aim))
+
+
+def measure(data: Path, told: str, rates: list[float], seconds: float, measures: Measures) -> None:
+    os.environ["CYBERIMPACT_DATA"] = str(data)
+    (data / "depot").mkdir(exist_ok=True)
+    (data / "depot" / "abonnements.toml").write_text(
+        '[[abonnement]]\nnom = "Permanence"\nsujets = ["panique"]\ncanaux = ["ALERTES_BANC"]\n'
+    )
+    reader, receiver = Reader(), Receiver()
+    with sandbox.serve(live_world()) as url:
+        environment = live("bluesky", url)
+        environment["ALERTES_BANC"] = f"json://127.0.0.1:{receiver.server_port}"
+        poster = Poster(url)
+        begun = time.time()
+        with worker(data, environment) as lines:
+            wait_for(lines, "the worker starts")
+            [start] = [line for line in lines() if line["event"] == "run_start"]
+            ready = datetime.fromisoformat(start["at"]).timestamp() - begun
+            parsed = start["seconds"]["analyse"]
+            measures.add(f"{told} · démarrage et imports", ready - parsed)
+            measures.add(f"{told} · analyse du projet dbt", parsed)
+            reader.start()
+            poster.post(TEXT.format("premier"))
+            wait_for(lambda: cycles(lines), "a first cycle")
+            wait_for(lambda: "alertes" in str(lines()), "a first passage of the alerts")
+            time.sleep(5)
+            for rate in rates:
+                base, served = reader.seen[-1][1], len(poster.served)
+                old = len(lines())
+                poster.pace(TEXT, rate, seconds)
+                own = poster.served[served:]
+                wanted = base + len(own)
+                wait_for(lambda wanted=wanted: reader.seen[-1][1] >= wanted, "all is seen")  # type: ignore[misc]
+                delays = reader.delays(own, base)
+                at = f"{told} · {rate:g} par minute"
+                measures.add(f"{at} · médiane", np.median(delays))
+                measures.add(f"{at} · 95 %", np.percentile(delays, 95), aim=AIM)
+                measures.add(f"{at} · maximum", delays.max())
+                for step, spent in steps(lines()[old:]).items():
+                    measures.add(f"{at} · {step}", spent, "s par passage")
+            crowd = time.time()
+            for rank in range(CROWD):
+                poster.post(PANIC.format(rank))
+            wait_for(lambda: reader.panic and receiver.received, "the panic is told")
+            assert reader.panic  # noqa: S101
+            measures.add(f"{told} · panique · signal publié", reader.panic - crowd)
+            measures.add(f"{told} · panique · alerte reçue", receiver.received[0][0] - crowd)
+            old = len(lines())
+            time.sleep(1)
+        reader.over.set()
+    measures.add(f"{told} · fichier publié", stores.published().stat().st_size / 2**20, "Mio")
+
+
+def cycles(lines: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    return [line for line in lines() if line["event"] == "cycle"]
+
+
+def steps(lines: list[dict[str, Any]]) -> dict[str, float]:
+    """Return the mean seconds of each step, over the cycles that did it."""
+    spent: dict[str, list[float]] = defaultdict(list)
+    for line in lines:
+        if line["event"] != "cycle":
+            continue
+        kind = "avec jugement" if "dbt heure" in line["seconds"] else "sans jugement"
+        spent[f"processeur, {kind}"].append(line["processor"])
+        for step, seconds in line["seconds"].items():
+            spent[step].append(seconds)
+    return {step: float(np.mean(found)) for step, found in spent.items()}
+
+
+def base(rows: int) -> Path:
+    """Return a data folder of `rows` messages, built whole and published once."""
+    folder = Path(gettempdir(), "cyberimpact-freshness", str(rows))
+    done = folder / "fait"
+    if not done.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        worlds.raw_of(rows, folder)
+        made_real(folder)
+        whole = [sys.executable, "-m", "benchmarks.freshness", "--construire", str(folder)]
+        subprocess.run(whole, check=True)  # noqa: S603
+        done.touch()
+    return folder
+
+
+def build(folder: Path) -> None:
+    os.environ["CYBERIMPACT_DATA"] = str(folder)
+    from orchestration import publication, warehouse
+
+    nodes = warehouse.build([], lambda line: None)
+    if error := warehouse.broken(nodes):
+        raise error
+    manifest = json.loads(warehouse.manifest().read_text("utf-8"))
+    publication.publish(
+        stores.warehouse(),
+        stores.published(),
+        stores.published_parquet(),
+        warehouse.descriptions(manifest),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.freshness", description=__doc__)
+    parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000])
+    parser.add_argument("--rates", type=float, nargs="+", default=[20, 2000], help="par minute")
+    parser.add_argument("--seconds", type=float, default=120, help="à chaque débit")
+    parser.add_argument("--construire", type=Path, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.construire:
+        build(asked.construire)
+        return
+    measures = Measures()
+    for rows in asked.rows:
+        told = f"{rows:,}".replace(",", " ")
+        measure(base(rows), told, asked.rates, asked.seconds, measures)
+    record("freshness", measures.metrics, rows=asked.rows, seconds=asked.seconds)
+
+
+if __name__ == "__main__":
+    main()
