@@ -5,6 +5,7 @@ through the contract and the protection of its table, loads what is new with dlt
 ledger.
 """
 
+import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,6 +24,7 @@ import dlt
 import duckdb
 import pyarrow as pa
 from dlt.common.configuration.exceptions import ConfigFieldMissingException
+from dlt.common.storages import NormalizeStorage
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from dlt.extract import DltResource, DltSource
 from dlt.extract.exceptions import ResourceExtractionError as ExtractionError
@@ -738,6 +740,10 @@ def _load(
             _start_again(source, pipeline)
         # What an interrupted landing left behind goes in first: dlt would take nothing else.
         pipeline.run()
+    # Rows that an extraction wrote before it was cut: dlt would keep them for ever.
+    for cut in Path(pipeline.working_dir, "normalize").glob("*/"):
+        if cut.name != NormalizeStorage.EXTRACTED_FOLDER:
+            shutil.rmtree(cut)
     pipeline.extract([_protected(door, way, first, report) for door in doors.values()])
     for door in doors.values():
         door.close()  # what it remembers takes the memory that loading needs

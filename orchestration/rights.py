@@ -7,9 +7,11 @@ older makings left behind is deleted.
 import gzip
 import json
 import mmap
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,12 +19,20 @@ import dagster as dg
 import duckdb
 
 from dlt_pipelines import forgotten, registre, rights, stores
-from dlt_pipelines.catalog import KEPT_DAYS
+from dlt_pipelines.catalog import CATALOG, KEPT_DAYS
 from orchestration import marks
 from orchestration.backup import ASIDE
 
 # A reader or a build may hold what is younger than that.
 AT_REST = timedelta(hours=1)
+# What was counted, or read in texts that leave long before their rows → what still quotes them.
+MEMORY = {
+    "int_series__daily": None,
+    "int_series__hourly": None,
+    "int_series__detections": None,
+    "int_lieux__cites": "lieux",
+    "int_messages__analyses": "mots",
+}
 INVENTED = "sandbox"  # the outside world, when it is played: nobody lives there
 
 
@@ -33,8 +43,8 @@ class ErasureError(RuntimeError):
 def purge(instance: dg.DagsterInstance) -> rights.Gone:
     """Delete what is past its retention, but what a publication made since then will replace.
 
-    The warehouse goes with the first row, because DuckDB would leave it in its file: the next
-    refresh makes it again from the purged raw store.
+    The warehouse goes with the first row, because DuckDB would leave it in its file, but for what
+    it remembers: the next refresh makes the rest again from the purged raw store.
     """
     gone = rights.purge()
     if any(gone.rows.values()):
@@ -105,11 +115,51 @@ def told(erased: rights.Erased, files_count: int) -> str:
 
 
 def _unmake(*steps: str) -> None:
-    """Have `steps` done again by whoever comes next, and delete the warehouse."""
+    """Have `steps` done again by whoever comes next; keep of the warehouse what it remembers."""
     with registre.WRITER:  # not while dbt builds it
         for step in steps:
             marks.forget(step)
-        stores.warehouse().unlink(missing_ok=True)
+        warehouse = stores.warehouse()
+        fresh = warehouse.with_suffix(".fresh")
+        fresh.unlink(missing_ok=True)
+        if warehouse.exists():
+            try:
+                _remember(warehouse, fresh)
+                os.replace(fresh, warehouse)
+            except (duckdb.Error, stores.StoreKeyError):
+                # One that cannot be read holds up no purge: it is made again from nothing.
+                for path in (fresh, warehouse, warehouse.with_suffix(".duckdb.wal")):
+                    path.unlink(missing_ok=True)
+
+
+def _remember(warehouse: Path, fresh: Path) -> None:
+    """Write to `fresh` what a warehouse remembers, of the posts alone that the raw store holds."""
+    with closing(duckdb.connect()) as connection:
+        connection.execute("set enable_progress_bar = false")
+        stores.attach(connection, stores.raw(), "raw", read_only=True)
+        stores.attach(connection, warehouse, "old")
+        stores.attach(connection, fresh, "fresh")
+        connection.execute("create schema fresh.intermediate")
+        there = set(
+            connection.execute(
+                "select schema_name, table_name from duckdb_tables()"
+                " where database_name in ('raw', 'old')"
+            ).fetchall()
+        )
+        held = " union all ".join(
+            f"select '{source.name}:' || {kept.reference} from raw.raw_{source.name}.{table}"  # noqa: S608
+            for source in CATALOG.values()
+            for table, kept in source.retention.items()
+            if kept.texts and (f"raw_{source.name}", table) in there
+        )
+        for name, quoted in MEMORY.items():
+            if ("intermediate", name) in there:
+                what = f"* replace (null::varchar as {quoted})" if quoted else "*"
+                whose = f" where message_id in ({held})" if quoted else ""
+                connection.execute(
+                    f"create table fresh.intermediate.{name} as"  # noqa: S608
+                    f" select {what} from old.intermediate.{name}{whose}"
+                )
 
 
 def traces(erased: rights.Erased) -> list[Path]:

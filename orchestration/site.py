@@ -25,7 +25,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dlt_pipelines import landings, stores, traitements
+from dlt_pipelines import landings, registre, stores, traitements
 from dlt_pipelines.catalog import CATALOG
 
 REPORTS = stores.ROOT / "reports"
@@ -258,18 +258,22 @@ def compress(built: Path) -> None:
 def _swap(built: Path, site: Path, downloads: Path) -> None:
     """Make `site` a link to a fresh folder: replacing a link is one atomic rename."""
     site.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f"{site.name}-", dir=site.parent))
-    shutil.copytree(built, fresh, dirs_exist_ok=True)
-    shutil.copytree(downloads, fresh / downloads.name, copy_function=_link)
-    stores.share(fresh)
-    previous = site.resolve() if site.exists() else None
-    if site.is_dir() and not site.is_symlink():
-        previous = site.rename(fresh.with_name(fresh.name + "-previous"))
-    link = fresh.with_name(fresh.name + "-link")
-    link.symlink_to(fresh.name)
-    link.replace(site)
-    if previous:
-        shutil.rmtree(previous, ignore_errors=True)
+    with registre.alone("site"):  # two at once would sweep each other away
+        fresh = Path(tempfile.mkdtemp(prefix=f"{site.name}-", dir=site.parent))
+        shutil.copytree(built, fresh, dirs_exist_ok=True)
+        shutil.copytree(downloads, fresh / downloads.name, copy_function=_link)
+        stores.share(fresh)
+        if site.is_dir() and not site.is_symlink():
+            site.rename(fresh.with_name(fresh.name + "-previous"))
+        link = fresh.with_name(fresh.name + "-link")
+        link.symlink_to(fresh.name)
+        link.replace(site)
+        # The site of before, and what was left of a swap that was killed.
+        for old in site.parent.glob(f"{site.name}-*"):
+            if old.is_symlink():
+                old.unlink()
+            elif old != fresh:
+                shutil.rmtree(old, ignore_errors=True)
 
 
 def serve(site: Path, host: str = "127.0.0.1", port: int = 8000) -> None:

@@ -333,14 +333,17 @@ def _node(run: Any, rows: dict[str, int]) -> Node:
 
 
 def _drop_orphans() -> None:
-    """Drop what a renamed or removed model left behind, or it would be published for ever."""
+    """Drop what a renamed or removed model left behind, or it would be published for ever.
+
+    And what dbt leaves of incremental Python models at each build: a table that it calls temporary.
+    """
     nodes = _runner().manifest.nodes.values()
     known = {(node.schema, node.alias) for node in nodes if hasattr(node, "alias")}
     with stores.connect(stores.warehouse()) as connection:
         for schema, name, kind in connection.execute(
             "select table_schema, table_name, table_type from information_schema.tables"
             " where table_catalog = current_database() and table_schema in ?",
-            [LAYERS],
+            [[*LAYERS, "main"]],
         ).fetchall():
             if (schema, name) not in known:
                 what = "view" if kind == "VIEW" else "table"

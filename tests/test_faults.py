@@ -27,7 +27,8 @@ from dlt_pipelines import landings, polite, sandbox, stores
 from dlt_pipelines.catalog import CATALOG
 from dlt_pipelines.landings import Landing, LandingError, land
 from dlt_pipelines.sandbox import TOKEN, Faults, World, serve
-from orchestration.faults import behind
+from orchestration.faults import behind, known
+from orchestration.publication import publish
 
 pytestmark = pytest.mark.slow
 
@@ -349,6 +350,8 @@ def test_a_landing_killed_anywhere_is_done_again_without_loss_or_double(
     assert contents(source) == held
     with duckdb.connect(stores.raw(), read_only=True) as ledger:
         assert ledger.execute("select statut from registre.prises").fetchall() == [("ok",)]
+    left = [path.name for path in (data / "dlt" / source / "normalize").iterdir()]
+    assert sorted(left) == [".version", "extracted"]  # no row that was written for nothing
 
 
 # --- the clock ------------------------------------------------------------------------------------
@@ -423,6 +426,43 @@ def test_a_full_disk_is_said_wherever_it_fills_and_room_is_enough(
         assert contents(source) == held
     assert 2 <= len(said) < 7
     assert all("disque est plein" in line or "vérifier la place" in line for line in said), said
+
+
+@pytest.mark.parametrize("fault", ["full", "read only"])
+def test_a_publication_that_the_disk_refuses_leaves_the_one_before(
+    tmp_path: Path, fault: str
+) -> None:
+    warehouse, folder = tmp_path / "warehouse.duckdb", tmp_path / "disque"
+    published, parquet = folder / "cyberimpact.duckdb", folder / "parquet"
+
+    def build(generation: int) -> None:
+        with duckdb.connect(warehouse) as connection:
+            connection.execute("create schema if not exists marts")
+            connection.execute(
+                f"create or replace table marts.fct_essai as select {generation} as generation,"
+                " md5(range::varchar) as texte from range(20_000)"
+            )
+
+    with disk(folder, "size=16m"):
+        build(1)
+        publish(warehouse, published, parquet)
+        build(2)
+        options = "remount,size=5m" if fault == "full" else "remount,ro"
+        subprocess.run(["mount", "-o", options, folder], check=True)
+        with pytest.raises((OSError, duckdb.Error)) as refused:
+            publish(warehouse, published, parquet)
+        assert known(str(refused.value)) is not None
+        subprocess.run(["mount", "-o", "remount,rw,size=16m", folder], check=True)
+        for relation in (f"'{parquet}/fct_essai.parquet'", "published.marts.fct_essai"):
+            with duckdb.connect() as reader:
+                reader.execute(f"attach '{published}' as published (read_only)")
+                seen = reader.execute(f"select distinct generation from {relation}").fetchall()
+            assert seen == [(1,)]
+        publish(warehouse, published, parquet)
+        with duckdb.connect(published, read_only=True) as reader:
+            assert reader.execute("select max(generation) from marts.fct_essai").fetchall() == [
+                (2,)
+            ]
 
 
 # --- the polite client ----------------------------------------------------------------------------

@@ -19,7 +19,8 @@ import duckdb
 import pytest
 from test_alerts import World, free_port
 
-from orchestration import marks, publication, runs
+from dlt_pipelines import stores
+from orchestration import marks, publication, runs, site
 from orchestration.faults import explain
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -459,6 +460,17 @@ work = pathlib.Path(sys.argv[1])
 (work / "node_modules/.bin").mkdir(parents=True)
 site._run("pages", ["sh", "-c", "sleep 300 & echo $! > child; wait"], work, print)
 """
+
+
+def test_a_swap_sweeps_what_a_killed_one_left(data: Path) -> None:
+    for folder in ("built", "downloads", "site-killed", "reports"):
+        (data / folder).mkdir()
+    (data / "site-killed-link").symlink_to("site-killed")
+    (data / "built/index.html").write_text("un site")
+    for _ in range(2):
+        site._swap(data / "built", stores.site(), data / "downloads")
+        assert (stores.site() / "index.html").read_text() == "un site"
+        assert [path.resolve() for path in data.glob("site-*")] == [stores.site().resolve()]
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])

@@ -15,6 +15,7 @@ import pytest
 from dbt.cli.main import dbtRunner
 
 from dlt_pipelines import catalog, landings, registre
+from orchestration import rights
 
 PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
 MARTS = {
@@ -773,7 +774,7 @@ def test_what_the_minute_adds_is_what_a_whole_run_makes(dbt: Dbt, tmp_path: Path
     added = {table: told(table) for table in tables}
     assert added["marts.fct_publications"] != calm_publications
     assert [row[5] for row in added["marts.fct_signaux"]] == ["panique"]
-    assert "971" in {row[1] for row in added["intermediate.int_lieux__cites"]}
+    assert "971" in {row[1] for row in added["intermediate.int_lieux__lus"]}
 
     # What was emptied leaves with the next whole run, which says the same of all the rest.
     assert set(dbt(tmp_path, *asked).values()) == {"success"}
@@ -783,8 +784,58 @@ def test_what_the_minute_adds_is_what_a_whole_run_makes(dbt: Dbt, tmp_path: Path
     with duckdb.connect(str(raw)) as connection:
         connection.execute("delete from raw_bluesky.posts where sujet = 'arnaque'")
     assert set(dbt(tmp_path, *asked).values()) == {"success"}
-    assert "971" not in {row[1] for row in told("intermediate.int_lieux__cites")}
+    assert "971" not in {row[1] for row in told("intermediate.int_lieux__lus")}
     assert {row[1] for row in told("marts.fct_publications")} == {"panique"}
+
+
+@pytest.mark.slow
+def test_what_was_read_in_a_text_outlives_it_and_not_its_post(
+    dbt: Dbt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CYBERIMPACT_DATA", str(tmp_path))
+    told = "Carte bancaire piratée à Valserhône dans l'Ain, comment signaler cette fraude ?"
+    received = {table: rows for table, rows in RECEIVED.items() if table.startswith("raw_geo")}
+    received["raw_mastodon.statuses"] = [
+        {"uri": uri, "sujet": "arnaque", "created_at": f"2026-{day} 10:00:00+00", "text": told}
+        for uri, day in (("vieux", "02-01"), ("efface-par-son-auteur", "02-02"), ("neuf", "03-30"))
+    ]
+    create_raw(tmp_path / "raw.duckdb", received)
+
+    followed = ("int_messages__demandes", "int_series__daily")
+
+    def read(*models: str) -> tuple[list[tuple[Any, ...]], ...]:
+        done = dbt(tmp_path, "run", "--select", *models, "--vars", "{aujourd_hui: 2026-04-01}")
+        assert set(done.values()) == {"success"}
+        with duckdb.connect(str(tmp_path / "warehouse.duckdb"), read_only=True) as connection:
+            return tuple(
+                connection.execute(f"{query} order by all").fetchall()
+                for query in (
+                    "from intermediate.int_messages__demandes",
+                    "select serie_id, jour, observe_count from intermediate.int_series__daily"
+                    " where observe_count > 0",
+                    "select distinct message_id from intermediate.int_messages__analyses"
+                    " where mots is not null",
+                )
+            )
+
+    whole = [f"+{model}" for model in followed]
+    dbt(tmp_path, "seed")
+    demands, counts, quoted = read(*whole)
+    assert {(row[0], row[5]) for row in demands} == {
+        (f"mastodon:{uri}", "01") for uri in ("vieux", "efface-par-son-auteur", "neuf")
+    }
+    assert len(quoted) == 3
+    with duckdb.connect(str(tmp_path / "raw.duckdb")) as connection:
+        connection.execute("update raw_mastodon.statuses set text = null where uri = 'vieux'")
+        connection.execute("delete from raw_mastodon.statuses where starts_with(uri, 'efface')")
+    rights._unmake("warehouse")
+    assert b"efface-par-son-auteur" not in (tmp_path / "warehouse.duckdb").read_bytes()
+    # Counts are nobody's: they stay; what was read in a post leaves with it.
+    left = [row for row in demands if row[0] != "mastodon:efface-par-son-auteur"]
+    dbt(tmp_path, "seed")
+    assert read(*whole) == (left, counts, [("mastodon:neuf",)])
+    again = read("int_lieux__cites", "int_messages__analyses+1", *followed)
+    assert again == (left, counts, [("mastodon:neuf",)])
 
 
 PERSONS = ("perceval", "pre_plainte", "ma_gendarmerie", "jedonnemonavis", "signalements_agreges")

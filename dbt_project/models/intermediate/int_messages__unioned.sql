@@ -3,9 +3,10 @@ with avis as (
     select * from {{ ref('int_avis__unioned') }}
 ),
 
+-- With or without its text, which leaves after 30 days.
 publications as (
     select * from {{ ref('int_publications__unioned') }}
-    where sujet is not null and texte is not null
+    where sujet is not null
 ),
 
 lieux_cites as (

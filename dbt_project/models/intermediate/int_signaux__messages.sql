@@ -12,7 +12,7 @@ publications as (
 ),
 
 lieux_cites as (
-    select * from {{ ref('int_lieux__cites') }}
+    select * from {{ ref('int_lieux__lus') }}
 ),
 
 seuils as (

@@ -41,7 +41,12 @@ def model(dbt, session):
         if learned
         else None,
     )
-    texts = dbt.ref("int_messages__unioned").select("message_id, texte").to_arrow_reader(ROWS)
+    texts = (
+        dbt.ref("int_messages__unioned")
+        .filter("texte is not null")
+        .select("message_id, texte")
+        .to_arrow_reader(ROWS)
+    )
     return pa.RecordBatchReader.from_batches(
         messages.ANALYSES,
         (
