@@ -126,15 +126,18 @@ def follow(tag: str, report: Report) -> list[Node]:
     """
     marks.forget("warehouse")
     nodes = _runner().manifest.nodes
-    chosen = {unique_id: node for unique_id, node in nodes.items() if tag in node.tags}
+    chosen = {
+        unique_id: node
+        for unique_id, node in nodes.items()
+        if node.resource_type == "model" and tag in node.tags
+    }
     checks = [
         node.name
         for node in nodes.values()
         if node.resource_type == "test"
         and node.config.severity.lower() == "error"
-        and (tested := chosen.get(node.attached_node or "")) is not None
-        and tested.schema == "marts"
         and chosen.keys() >= set(node.depends_on.nodes)
+        and any(chosen[tested].schema == "marts" for tested in node.depends_on.nodes)
     ]
     asked = ["--select", f"tag:{tag}", *checks, "--indirect-selection", "empty"]
     return _run(["build", *asked, "--vars", "{suivi: true}"], report)

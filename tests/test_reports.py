@@ -418,6 +418,12 @@ def _french(value: object) -> str:
     return f"{value:,}".replace(",", "\u202f") if isinstance(value, int) else str(value)
 
 
+def _sheets(page: Page) -> int:
+    """Return how many sides of A4 a page takes."""
+    sheets = page.pdf(prefer_css_page_size=True, print_background=True)
+    return len(re.findall(rb"/Type /Page\b", sheets))
+
+
 def _percent(share: object) -> str:
     if not isinstance(share, float):
         return "Non disponible"
@@ -643,8 +649,7 @@ def test_the_bulletin_of_each_week_shows_its_counts_on_one_sheet(visit: Visit) -
     for code in str(places).split(","):
         path = visit.page.locator("[data-carte]").first.locator(f'[data-code="{code}"]')
         expect(path).not_to_have_class(re.compile("none"))
-    sheet = visit.page.pdf(prefer_css_page_size=True, print_background=True)
-    assert len(re.findall(rb"/Type /Page\b", sheet)) <= 2
+    assert _sheets(visit.page) <= 2
     link = visit.page.locator("[aria-label='Les signaux de la semaine'] a").first
     title = link.inner_text()
     link.click()
@@ -1012,6 +1017,7 @@ def test_the_page_of_a_departement_shows_what_sql_gives(visit: Visit, code: str)
     visit.expect_figure("Messages et signalements par agent", str(load).replace(".", ","))
     means = page.locator("[aria-label='Les moyens en face de la demande'] tbody tr").first
     expect(means).to_contain_text(_french(staff))
+    assert _sheets(page) <= 2
     assert visit.faults == []
 
 
