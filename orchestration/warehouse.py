@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from dbt_project.udfs import progress
 from dlt_pipelines import stores
 from dlt_pipelines.catalog import CATALOG
 from orchestration import marks, publication
@@ -140,7 +141,11 @@ def follow(tag: str, report: Report) -> list[Node]:
         and any(chosen[tested].schema == "marts" for tested in node.depends_on.nodes)
     ]
     asked = ["--select", f"tag:{tag}", *checks, "--indirect-selection", "empty"]
-    return _run(["build", *asked, "--vars", "{suivi: true}"], report)
+    os.environ[progress.FOLLOWS] = "1"
+    try:
+        return _run(["build", *asked, "--vars", "{suivi: true}"], report)
+    finally:
+        del os.environ[progress.FOLLOWS]
 
 
 def _run(arguments: list[str], report: Report) -> list[Node]:

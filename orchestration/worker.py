@@ -30,7 +30,7 @@ from orchestration.runs import open_instance
 # Tags of the models: what each new message changes, and what is judged of it. What is judged costs
 # the same however little is new.
 MINUTE, HOUR = "minute", "heure"
-SECONDS_BETWEEN = {MINUTE: 0, HOUR: 20}
+SECONDS_BETWEEN = {MINUTE: 0, HOUR: 60}
 SECONDS_BETWEEN_REPORTS = 600  # to Dagster, of one thing: its history is not made for more
 LONGEST_REST = 300  # seconds, of a source that fails again and again
 SECONDS_TO_STOP = 5

@@ -6,6 +6,7 @@ the model: `oublier_disparus`.
 """
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +16,7 @@ import pyarrow as pa
 
 Made = TypeVar("Made")
 
+FOLLOWS = "CYBERIMPACT_SUIVI"  # set while the worker builds: no variable of dbt comes to Python
 KEPT = pa.schema(
     [
         ("source", pa.string()),
@@ -86,9 +88,13 @@ def unread(dbt: Any, session: Any, texts: Any, method: str) -> Any:
 
 
 def reopen(dbt: Any, session: Any, series: Any, days: int) -> dict[tuple[str, str], Any]:
-    """Take away the last `days` judged, and what has another origin; return what stays closed."""
+    """Take away the last `days` judged, and what has another origin; return what stays closed.
+
+    The worker, which adds to the series of yesterday and today alone, takes away two days.
+    """
     if not dbt.is_incremental:
         return {}
+    days = min(days, 2) if os.environ.get(FOLLOWS) else days
     this = str(dbt.this)
     given = series.project("source, origine").distinct().fetchall()
     held = session.execute(f"select distinct source, origine from {this}").fetchall()  # noqa: S608

@@ -299,11 +299,12 @@ def _volumes(
     if grain != "heure" or not dense.any():
         return None
     times = judged.panel.times.astype("datetime64[us]")
+    above = dense & (np.nan_to_num(found.observed) > found.high)
     told = np.zeros(found.expected.shape)
-    for row in np.flatnonzero(dense.any(1)):
+    # A series is read whole, and only where a rise may be one of its unusual moments.
+    for row in np.flatnonzero(above.any(1)):
         told[row] = volumes.score(times, judged.panel.counts[row])[-told.shape[1] :]
-    above = np.nan_to_num(found.observed) > found.high
-    return np.where(dense & above & (told >= settings["seuil"]), told, 0.0)
+    return np.where(above & (told >= settings["seuil"]), told, 0.0)
 
 
 def _judgeable(judged: Judged, found: counts.Detection, minimum: int) -> np.ndarray:

@@ -25,7 +25,9 @@ def model(dbt, session):
     series = judged.filter("forme != 'foyer'")
     least = -log10(known.methods["signaux"]["corroboration_chance"])
     detected = signals.Detected(
-        judged.filter(f"is_alerte or surprise >= {least}").to_arrow_table(),
+        judged.filter(
+            f"forme in {signals.RISES} and (is_alerte or surprise >= {least})"
+        ).to_arrow_table(),
         dbt.ref("int_sources__defauts").to_arrow_table(),
         signals.Overview(
             judged.max("fin_at").fetchone()[0],
