@@ -273,7 +273,7 @@ class _State:
                 cycles=self.cycles,
                 rows=self.rows,
                 p50=statistics.median(known) if known else None,
-                p95=known[int(0.95 * (len(known) - 1))] if known else None,
+                p95=known[int(0.95 * len(known))] if known else None,
                 failing=self.failing,
                 fault=self.fault,
             )
