@@ -106,8 +106,14 @@ def refresh(report: Report) -> Build:
     nodes = build([], report)
     if not any(node.is_broken for node in nodes):
         _drop_orphans()
+        marks.put("projet", _code(), "")
         marks.put("warehouse", made_from, [asdict(node) for node in nodes], stores.warehouse())
     return Build(nodes, is_unchanged=False)
+
+
+def is_of_this_project() -> bool:
+    """Say whether the last whole build that ended well is one of the dbt files that are here."""
+    return marks.made_from("projet") == _code()
 
 
 def build(arguments: Iterable[str], report: Report) -> list[Node]:

@@ -34,6 +34,10 @@ SECONDS_BETWEEN = {MINUTE: 0, HOUR: 60}
 SECONDS_BETWEEN_REPORTS = 600  # to Dagster, of one thing: its history is not made for more
 LONGEST_REST = 300  # seconds, of a source that fails again and again
 SECONDS_TO_STOP = 5
+OTHER_PROJECT = (
+    "L'entrepôt a été construit par une autre version du projet. Remède : lancer `make build` ; "
+    "si c'est fait, relancer le suivi."
+)
 
 
 class StoppedError(Exception):
@@ -164,7 +168,11 @@ class Worker:
         """Say whether a whole run has made what the minute adds to."""
         if self._needs_whole and marks.made_from("warehouse"):
             self._needs_whole = False
-        return not self._needs_whole and stores.published().exists() and stores.warehouse().exists()
+        if self._needs_whole or not (stores.published().exists() and stores.warehouse().exists()):
+            return False
+        if not (is_ours := warehouse.is_of_this_project()) and self.state.fault != OTHER_PROJECT:
+            self._note_fault(WorkerError(OTHER_PROJECT))
+        return is_ours
 
     def _land(self) -> None:
         """Ask the sources that are due, each in its own thread, and note what came."""

@@ -40,7 +40,6 @@ def runs() -> set[str]:
 @pytest.fixture
 def world(data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small data folder of every kind of store."""
-    monkeypatch.setenv("DAGSTER_HOME", str(data / "dagster"))
     monkeypatch.setenv("CYBERIMPACT_READERS", "groupe")
     write(stores.raw(), 10)
     write(stores.warehouse(), 20)

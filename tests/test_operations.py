@@ -22,12 +22,6 @@ SAMPLE = re.compile(
 
 
 @pytest.fixture
-def data(data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("DAGSTER_HOME", str(data / "dagster"))
-    return data
-
-
-@pytest.fixture
 def published(data: Path) -> Path:
     """A publication of two sources, one of them late, and three signals."""
     stores.published().parent.mkdir()

@@ -27,12 +27,6 @@ ROOT = Path(__file__).resolve().parents[1]
 PYTHON = sys.executable
 
 
-@pytest.fixture
-def data(data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("DAGSTER_HOME", str(data / "dagster"))
-    return data
-
-
 # ---- lineage --------------------------------------------------------------------------------
 
 

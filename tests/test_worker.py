@@ -21,7 +21,7 @@ from benchmarks.freshness import Poster, live, live_world, made_real
 from dlt_pipelines import landings, sandbox, stores
 from dlt_pipelines.landings import Follower, LandingError
 from dlt_pipelines.registre import alone
-from orchestration import alerts, state
+from orchestration import alerts, marks, state
 from orchestration.runs import open_instance
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -78,6 +78,21 @@ def test_only_what_is_new_lands_once_and_a_dead_service_loses_nothing(data: Path
         assert connection.execute(
             "select lignes_nouvelles, statut from registre.prises where prise_id like 'suivi/%'"
         ).fetchall() == [(3, "ok")]
+
+
+def test_a_warehouse_of_another_version_waits_for_a_whole_build(data: Path) -> None:
+    from orchestration.warehouse import PROJECT  # dbt writes to the data folder
+    from orchestration.worker import Worker
+
+    for store in (stores.warehouse(), stores.published()):
+        store.parent.mkdir(exist_ok=True)
+        store.touch()
+    with open_instance() as instance:
+        worker = Worker(instance)
+        assert not worker._has_base()
+        assert "autre version" in worker.state.fault
+        marks.put("projet", marks.files(PROJECT, ("target", "logs", "__pycache__")), "")
+        assert worker._has_base()
 
 
 def broken(_: Any) -> Any:
