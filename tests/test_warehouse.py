@@ -78,6 +78,7 @@ MARTS = {
     "ref_seuils",
     "ref_sources",
     "ref_structures",
+    "ref_sujets",
     "ref_traitements",
 }
 
