@@ -79,6 +79,7 @@ MARTS = {
     "ref_seuils",
     "ref_sources",
     "ref_structures",
+    "ref_sujets",
     "ref_traitements",
 }
 
