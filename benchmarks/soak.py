@@ -148,7 +148,10 @@ def live(
                 began = time.monotonic()
                 today = datetime.now(UTC).date() - timedelta(days=given.days - number)
                 result = job.execute_in_process(
-                    instance=instance, asset_selection=made, raise_on_error=False
+                    instance=instance,
+                    asset_selection=made,
+                    raise_on_error=False,
+                    run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
                 )
                 if not result.success:
                     failed = [step.step_key for step in result.get_step_failure_events()]
