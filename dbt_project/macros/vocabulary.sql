@@ -47,7 +47,7 @@
 
 {#- A share as people read it: `0.514` is `51`. -#}
 {% macro pourcent(part) -%}
-    cast(cast(round(100 * {{ part }}) as bigint) as varchar)
+    cast(cast(round(100 * {{ part }}) as bigint) as string)
 {%- endmacro %}
 
 {#- A département as the COG codes it, from what sources write: `1`, `37.0`, `dep37`, `D37`, `2a`,

@@ -649,7 +649,10 @@ def learn_tone(
 
     Below `at_least` rows the lexicon stays; above `at_most`, as many are drawn, always the same.
     """
-    rows = sorted(range(len(texts)), key=lambda row: (_draw(texts[row]), texts[row]))[:at_most]
+    order = sorted(
+        range(len(texts)), key=lambda row: (_draw(texts[row]), texts[row], tones[row])
+    )
+    rows = order[:at_most]
     texts = [texts[row] for row in rows]
     truth = np.array([TONES.index(tones[row]) for row in rows], dtype=np.int64)
     if len(texts) < at_least or len(np.unique(truth)) < len(TONES):

@@ -14,7 +14,7 @@ mesures as (
 adressees as (
     select
         *,
-        trim({{ remplacer(sans_accents('campagne_id'), '[^a-z0-9]+', '-') }}, '-')
+        trim(both '-' from {{ remplacer(sans_accents('campagne_id'), '[^a-z0-9]+', '-') }})
             as adresse
     from campagnes
 ),
