@@ -541,8 +541,9 @@ def _weighed(count: int, text: np.ndarray, key: np.ndarray, part: dict[str, np.n
         part["keys"], texts = known[texts >= 2], texts[texts >= 2]
         part["rarity"] = np.log((1 + count) / (1 + texts)) + 1
     if "table" not in part:
-        part["table"] = np.full(1 << _BITS, -1, dtype=np.int32)
-        part["table"][part["keys"]] = np.arange(len(part["keys"]))
+        table = np.full(1 << _BITS, -1, dtype=np.int32)
+        table[part["keys"]] = np.arange(len(part["keys"]))
+        part["table"] = table  # only once it is filled: chunks are read side by side
     column = part["table"][key]
     known = column >= 0
     text, column, times = _counted(text[known], column[known], len(part["keys"]))
