@@ -37,6 +37,11 @@ def begin(states: Iterable[tuple[str, str, Any]], report: Callable[[str], None])
         states: schema, table and what tells one state of a raw table from another.
         report: called with a line of progress, in French.
     """
+    if stores.key():
+        raise ClusterError(
+            "les données sont chiffrées au repos, et le lac ne le serait pas\n"
+            "Remède : chiffrer le disque ou l’espace du lac, et retirer CYBERIMPACT_STORE_KEY"
+        )
     _reach()
     found = {f"{schema}.{table}": marks.fingerprint(told) for schema, table, told in states}
     local = [] if "://" in stores.lake() else [Path(stores.lake(), "raw")]
