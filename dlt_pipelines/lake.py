@@ -21,8 +21,11 @@ def fill(schemas: dict[str, list[str]]) -> None:
     with closing(stores.connect(stores.raw(), read_only=True)) as connection:
         connection.execute("set timezone = 'UTC'")
         for schema, tables in schemas.items():
+            name = f"lac_{schema}"
+            # A row keeps the load that brought it through the door.
+            dlt.config[f"{name}.normalize.parquet_normalizer.add_dlt_load_id"] = False
             pipeline = dlt.pipeline(
-                f"lac_{schema}",
+                name,
                 pipelines_dir=str(stores.data() / "dlt"),
                 destination=dlt.destinations.filesystem(
                     f"{stores.lake()}/raw", layout="{table_name}/{load_id}.{file_id}.{ext}"
@@ -37,10 +40,6 @@ def fill(schemas: dict[str, list[str]]) -> None:
 
 def _resource(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> Any:
     def rows() -> Iterator[Any]:
-        # dlt writes the load of the lake in its place.
-        query = f'select * exclude (_dlt_load_id) from "{schema}"."{table}"'  # noqa: S608
-        if not schema.startswith("raw_"):
-            query = f'from "{schema}"."{table}"'
-        yield from connection.execute(query).to_arrow_reader(ROWS)
+        yield from connection.execute(f'from "{schema}"."{table}"').to_arrow_reader(ROWS)
 
     return dlt.resource(rows, name=table, write_disposition="replace")

@@ -650,9 +650,7 @@ def learn_tone(
 
     Below `at_least` rows the lexicon stays; above `at_most`, as many are drawn, always the same.
     """
-    order = sorted(
-        range(len(texts)), key=lambda row: (_draw(texts[row]), texts[row], tones[row])
-    )
+    order = sorted(range(len(texts)), key=lambda row: (_draw(texts[row]), texts[row], tones[row]))
     rows = order[:at_most]
     texts = [texts[row] for row in rows]
     truth = np.array([TONES.index(tones[row]) for row in rows], dtype=np.int64)

@@ -63,7 +63,10 @@ def unread(dbt: Any, session: Any, texts: Any, method: str) -> Any:
         method: the mark of what reads them; what another one read in them is forgotten.
     """
     seen: list[tuple[str, str]] = []
-    if dbt.is_incremental:
+    if hasattr(texts, "on_workers"):  # many, who read everything again
+        if dbt.is_incremental:
+            session.execute(f"delete from {dbt.this}")
+    elif dbt.is_incremental:
         this = str(dbt.this)
         for column in KEPT.names:  # that a table of before knows nothing of
             session.execute(f"alter table {this} add column if not exists {column} varchar")

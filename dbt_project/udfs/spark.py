@@ -35,6 +35,11 @@ class Relation:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._relation, name)
 
+    def aggregate(self, columns: str, keys: str = "") -> "Relation":
+        query = f"select {columns} from {{frame}} {'group by ' + keys if keys else ''}"  # noqa: S608
+        grouped = self._frame.sparkSession.sql(query, frame=self._frame)
+        return Relation(grouped, self._relation.aggregate(columns, keys))
+
     def on_workers(self, columns: list[str], of_page: pages.Read, schema: pa.Schema) -> DataFrame:
         made = partial(pages.batches, of_page)
         return self._frame.select(*columns).mapInArrow(made, from_arrow_schema(schema))

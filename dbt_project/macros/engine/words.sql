@@ -89,6 +89,18 @@
     (unix_seconds({{ fin }}) - unix_seconds({{ debut }}))
 {%- endmacro %}
 
+{% macro secondes_unix(instant) -%}
+    {{ adapter.dispatch('secondes_unix')(instant) }}
+{%- endmacro %}
+
+{% macro default__secondes_unix(instant) -%}
+    cast(extract(epoch from {{ instant }}) as bigint)
+{%- endmacro %}
+
+{% macro spark__secondes_unix(instant) -%}
+    unix_seconds({{ instant }})
+{%- endmacro %}
+
 {% macro plus_mois(jour, nombre) -%}
     {{ adapter.dispatch('plus_mois')(jour, nombre) }}
 {%- endmacro %}
@@ -273,6 +285,19 @@
 
 {% macro spark__ligne_du_fichier() -%}
     row_number() over (order by monotonically_increasing_id()) + 1
+{%- endmacro %}
+
+{#- Take out of a model its rows that meet a condition. Spark takes none out of Parquet: what would
+    need it is made whole there. -#}
+{% macro effacer(condition) -%}
+    {{ adapter.dispatch('effacer')(condition) }}
+{%- endmacro %}
+
+{% macro default__effacer(condition) -%}
+    delete from {{ this }} where {{ condition }}
+{%- endmacro %}
+
+{% macro spark__effacer(condition) -%}
 {%- endmacro %}
 
 {#- A condition that stops the query with `message` as soon as one row meets it. -#}

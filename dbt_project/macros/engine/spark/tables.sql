@@ -10,6 +10,15 @@
     {{ return(spark_put_in_place(compiled_code)) }}
 {% endmaterialization %}
 
+{#- A view of Spark has no files, which Python models and publication read: rows received alone are
+    shown through one. -#}
+{% materialization view, adapter='spark' %}
+    {% if this.schema == 'staging' %}
+        {{ return(create_or_replace_view()) }}
+    {% endif %}
+    {{ return(spark_put_in_place(compiled_code)) }}
+{% endmaterialization %}
+
 {#- Parquet tables cannot be merged into: what adds to itself in DuckDB is made anew in Spark, and a
     Python model adds to what it reads of itself. -#}
 {% materialization incremental, adapter='spark', supported_languages=['sql', 'python'] %}
