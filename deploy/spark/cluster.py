@@ -75,6 +75,8 @@ class Cluster:
             "spark.driver.extraJavaOptions": f"-Djava.io.tmpdir={self.folder / 'tmp'}",
             "spark.hadoop.javax.jdo.option.ConnectionURL":
                 f"jdbc:derby:;databaseName={metastore};create=true",
+            # Clients that were killed keep what they took of a pool: ten, and the server hangs.
+            "spark.hadoop.datanucleus.connectionPoolingType": "NONE",
             **self.settings,
         }  # fmt: skip
         options = [f"--conf={name}={value}" for name, value in settings.items()]
