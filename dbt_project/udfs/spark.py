@@ -35,6 +35,9 @@ class Relation:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._relation, name)
 
+    def filter(self, condition: str) -> "Relation":
+        return Relation(self._frame.filter(condition), self._relation.filter(condition))
+
     def aggregate(self, columns: str, keys: str = "") -> "Relation":
         query = f"select {columns} from {{frame}} {'group by ' + keys if keys else ''}"  # noqa: S608
         grouped = self._frame.sparkSession.sql(query, frame=self._frame)
@@ -65,10 +68,13 @@ class Job(PythonJobHelper):
                 session.execute(f"create schema {schema}")
                 table(spark, session, kept).to_table(kept)
             made = words["model"](dbt, session)
+            location = words["location"]
             if isinstance(made, DataFrame):
-                made.write.mode("overwrite").parquet(words["location"])
+                made.write.mode("overwrite").parquet(location)
             else:
-                write(session, made, words["location"], kept)
+                write(session, made, f"{location}/made.parquet")
+            if kept:
+                write(session, session.table(kept), f"{location}/kept.parquet")
 
 
 def connected() -> SparkSession:
@@ -144,17 +150,14 @@ def mirror(known: Collection[tuple[str, str]], layers: Iterable[str]) -> None:
             lake.rm(folder, recursive=True)
 
 
-def write(session: duckdb.DuckDBPyConnection, made: Any, location: str, kept: str | None) -> None:
-    """Write what a model made, after what it kept of itself, as the one file of its table."""
-    folder = _path(location)
-    if "://" not in folder:
-        Path(folder).mkdir(parents=True, exist_ok=True)
+def write(session: duckdb.DuckDBPyConnection, made: Any, location: str) -> None:
+    """Write what a model made as a file of its table."""
+    path = _path(location)
+    if "://" not in path:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
     if not isinstance(made, duckdb.DuckDBPyRelation):
         made = session.from_arrow(made)
-    if kept:
-        made = session.table(kept).union(made)
-    made = made.project(", ".join(_aware(made)))
-    made.write_parquet(f"{folder}/0.parquet")
+    made.project(", ".join(_aware(made))).write_parquet(path)
 
 
 def _naive(relation: Any) -> Iterator[str]:

@@ -51,6 +51,5 @@ def model(dbt, session):
         return table.filter(table["departement_code"].is_valid())
 
     # What was read in a text stays when it leaves, as long as its message is received (ADR 19).
-    there = dbt.ref("int_textes__recus").filter("texte is not null")
-    texts = progress.unread(dbt, session, there, method)
+    texts = progress.unread(dbt, session, dbt.ref("int_textes__recus"), method)
     return pages.read(texts, ["source", "message_id", "texte", "chargement_id"], read, FOUND)
