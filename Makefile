@@ -9,10 +9,10 @@ export RUNTIME__DLTHUB_TELEMETRY = false
 export SEND_ANONYMOUS_USAGE_STATS = no
 
 .DEFAULT_GOAL := help
-.PHONY: help run build serve dagster sql status test lint test-fast bench audit install lock clean
+.PHONY: help run build serve dagster sql status test lint test-fast bench cluster-test audit install lock clean
 
 help: ## cette aide
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 run: install ## tout construire, puis servir le site et dire quoi ouvrir
 	@$(PY) -m orchestration run $(if $(PORT),--port $(PORT))
@@ -50,6 +50,9 @@ lint: install ## style, types, lois d'import, SQL
 	@$(VENV)/bin/lint-imports
 	@cd dbt_project && ../$(VENV)/bin/sqlfluff lint --disable-progress-bar models tests
 
+cluster-test: .venv-cluster/.installed reports/node_modules/.installed ## le même projet sur DuckDB et sur un vrai Spark, comparés
+	@.venv-cluster/bin/python -m pytest tests/test_cluster.py
+
 audit: install ## les vulnérabilités connues des paquets, si leurs données sont joignables
 	@$(PY) .ci/audit.py
 
@@ -69,9 +72,18 @@ reports/node_modules/.installed: reports/package.json reports/package-lock.json 
 	@cd reports && rm -rf node_modules/@evidence-dev node_modules/.package-lock.json && npm install --no-save --no-audit --no-fund --loglevel=error
 	@touch $@
 
-lock: ## refaire requirements.lock depuis pyproject.toml (uv)
+.venv-cluster/.installed: requirements.lock requirements-cluster.lock
+	@java -version >/dev/null 2>&1 || { echo "Java ≥ 17 est nécessaire. Remède : l'installer (Debian : apt-get install openjdk-17-jre-headless), puis relancer."; exit 1; }
+	@echo "■ environnement Python avec Spark (434 Mo à télécharger)"
+	@$(PYTHON) -m venv .venv-cluster
+	@.venv-cluster/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock -r requirements-cluster.lock
+	@touch $@
+
+lock: ## refaire les deux requirements*.lock depuis pyproject.toml (uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
 		--generate-hashes --no-annotate --no-header --output-file requirements.lock
+	uv pip compile --group cluster --constraints requirements.lock --universal --python-version 3.11 \
+		--generate-hashes --no-annotate --no-header --output-file requirements-cluster.lock
 
 clean: ## effacer ce qui est construit (les données déposées restent)
 	rm -rf data/site data/published data/warehouse.duckdb

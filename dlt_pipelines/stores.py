@@ -31,6 +31,11 @@ def warehouse() -> Path:
     return data() / "warehouse.duckdb"
 
 
+def lake() -> str:
+    """Return where a cluster reads and writes: a folder that all its machines see, or a URL."""
+    return os.environ.get("CYBERIMPACT_LAKE") or str(data() / "lac")
+
+
 def published() -> Path:
     return data() / "published" / "cyberimpact.duckdb"
 

@@ -25,7 +25,7 @@ from dagster_dbt.asset_utils import (
 from dlt_pipelines import registre, stores
 from dlt_pipelines.catalog import CATALOG
 from dlt_pipelines.landings import Landing, LandingError, land, land_together
-from orchestration import alerts, marks, publication, rights, warehouse
+from orchestration import alerts, cluster, marks, publication, rights, warehouse
 from orchestration.faults import behind, explain
 from orchestration.site import REPORTS, SiteError, build_site, page_marts
 
@@ -41,6 +41,7 @@ SAID_IN_FRENCH = (
     LandingError,
     stores.StoreKeyError,
     warehouse.WarehouseError,
+    cluster.ClusterError,
     publication.PublicationError,
     SiteError,
 )

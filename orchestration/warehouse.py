@@ -13,7 +13,7 @@ from typing import Any
 from dbt_project.udfs import progress
 from dlt_pipelines import stores
 from dlt_pipelines.catalog import CATALOG
-from orchestration import marks, publication
+from orchestration import cluster, marks, publication
 
 PROJECT = stores.ROOT / "dbt_project"
 LAYERS = ("staging", "intermediate", "marts", "seeds")
@@ -99,13 +99,14 @@ def prepare() -> None:
 
 def refresh(report: Report) -> Build:
     """Build and test everything, unless it already stands on the same raw data and dbt files."""
-    made_from = marks.fingerprint(_raw_state(), _code())
+    made_from = marks.fingerprint(_raw_state(), _code(), cluster.ENGINE)
     note = marks.get("warehouse", made_from, stores.warehouse())
     if note is not None:
         return Build([Node(**node) for node in note], is_unchanged=True)
     nodes = build([], report)
     if not any(node.is_broken for node in nodes):
-        _drop_orphans()
+        if cluster.ENGINE == "duckdb":
+            _drop_orphans()
         marks.put("projet", _code(), "")
         marks.put("warehouse", made_from, [asdict(node) for node in nodes], stores.warehouse())
     return Build(nodes, is_unchanged=False)
@@ -164,11 +165,16 @@ def _run(arguments: list[str], report: Report) -> list[Node]:
 
     runner = _runner()
     runner.callbacks = [announce]
+    if cluster.ENGINE == "spark":
+        cluster.begin(_raw_state(), report)
     result = runner.invoke([*arguments, *_flags()])
     _close()
     if result.exception:
         raise result.exception
-    _drop_temporary()
+    if cluster.ENGINE == "spark":
+        cluster.end(_known(), LAYERS)
+    else:
+        _drop_temporary()
     rows = _table_rows({(run.node.schema, run.node.name) for run in result.result.results})
     return [_node(run, rows) for run in result.result.results]
 
@@ -265,6 +271,8 @@ def _runner() -> Any:
     from dbt.cli.main import dbtRunner
     from dbt.contracts.graph.manifest import Manifest
 
+    if cluster.ENGINE == "spark":
+        cluster.prepare()
     parsed = dbtRunner().invoke(["parse", *_flags()])
     if not isinstance(parsed.result, Manifest):
         raise WarehouseError(
@@ -315,7 +323,7 @@ def _raw_state() -> list[Any]:
                 )
                 what = f"count(*), sum(hash({', '.join(told)}))"
             query = f'select {what} from "{schema}"."{table}" order by all'  # noqa: S608
-            state.append((schema, table, columns, connection.execute(query).fetchall()))
+            state.append((schema, table, [columns, connection.execute(query).fetchall()]))
     return state
 
 
@@ -359,8 +367,7 @@ def _drop_temporary() -> None:
 
 def _drop_orphans() -> None:
     """Drop what a renamed or removed model left behind, or it would be published for ever."""
-    nodes = _runner().manifest.nodes.values()
-    known = {(node.schema, node.alias) for node in nodes if hasattr(node, "alias")}
+    known = _known()
     with stores.connect(stores.warehouse()) as connection:
         for schema, name, kind in connection.execute(
             "select table_schema, table_name, table_type from information_schema.tables"
@@ -370,3 +377,8 @@ def _drop_orphans() -> None:
             if (schema, name) not in known:
                 what = "view" if kind == "VIEW" else "table"
                 connection.execute(f'drop {what} "{schema}"."{name}"')
+
+
+def _known() -> set[tuple[str, str]]:
+    nodes = _runner().manifest.nodes.values()
+    return {(node.schema, node.alias) for node in nodes if hasattr(node, "alias")}

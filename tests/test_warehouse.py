@@ -1,6 +1,7 @@
 """The warehouse: dbt builds it from a small raw store of invented rows, and its laws bite."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,14 @@ from dlt_pipelines import catalog, landings, registre
 from orchestration import rights
 
 PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
+# What DuckDB alone reads, or Spark reads otherwise; the words of macros/engine say it on both.
+OF_ONE_ENGINE = re.compile(
+    r"\bqualify\b|::|\bvarchar\b|at time zone|range between interval|trim\([^()]+,"
+    r"|([*/]|(least|greatest)\() ?\d+\.\d|\d\.\d+ ?[*/]"  # decimals, or doubles
+    r"|\b(regexp_\w+|string_agg|array_to_string|date_diff|datediff|strip_accents|generate_series"
+    r"|unnest|epoch|list_\w+|strftime|strptime|any_value|first|last|dayofweek|btrim)\(",
+    re.IGNORECASE,
+)
 MARTS = {
     "fct_adequation",
     "fct_alertes_qualite",
@@ -1064,3 +1073,33 @@ def test_the_laws_of_layers_bite(tmp_path: Path) -> None:
         ("check_model_has_unique_test", "fct_avis"),
         ("check_model_names", "plaintes"),
     } <= fallen
+
+
+def test_models_say_nothing_that_one_engine_alone_reads() -> None:
+    engine = PROJECT / "macros" / "engine"
+    paths = [path for path in PROJECT.rglob("*.sql") if engine not in path.parents]
+    assert len(paths) > 150
+    found = {
+        f"{path.relative_to(PROJECT)} : {match.group()}"
+        for path in paths
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if not line.lstrip().startswith("--")
+        for match in OF_ONE_ENGINE.finditer(line)
+    }
+    assert found == set()
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "qualify rang = 1",
+        "jour::date",
+        "cast(a as varchar)",
+        "1.0 * a / b",
+        "ltrim(url, '@')",
+        "regexp_replace(a, 'b', '')",
+        "a at time zone 'UTC'",
+    ],
+)
+def test_what_one_engine_alone_reads_would_be_seen(written: str) -> None:
+    assert OF_ONE_ENGINE.search(f"    {written} as colonne,")

@@ -4,7 +4,7 @@
     {% if var('aujourd_hui', none) -%}
         cast('{{ var("aujourd_hui") }}' as date)
     {%- else -%}
-        cast(current_timestamp at time zone 'Europe/Paris' as date)
+        {{ jour_courant() }}
     {%- endif %}
 {%- endmacro %}
 
@@ -18,7 +18,7 @@
     concat_ws(
         '|',
         {% for colonne in cle -%}
-            coalesce(cast({{ relation }}.{{ colonne }} as varchar), '∅'){{ ", " if not loop.last }}
+            coalesce(cast({{ relation }}.{{ colonne }} as string), '∅'){{ ", " if not loop.last }}
         {% endfor %}
     )
 {%- endmacro %}

@@ -3,33 +3,33 @@
 {#- Wilson's interval of a share, whose bounds stay between 0 and 1 (Wilson 1927, Newcombe 1998). -#}
 {% macro wilson(count, total, z, signe) -%}
     (
-        {{ count }} + {{ z }} * {{ z }} / 2.0
+        {{ count }} + {{ z }} * {{ z }} / 2e0
         {{ signe }} {{ z }} * sqrt(
-            1.0 * {{ count }} * ({{ total }} - {{ count }}) / {{ total }} + {{ z }} * {{ z }} / 4.0
+            1e0 * {{ count }} * ({{ total }} - {{ count }}) / {{ total }} + {{ z }} * {{ z }} / 4e0
         )
     ) / ({{ total }} + {{ z }} * {{ z }})
 {%- endmacro %}
 
 {% macro wilson_bas(count, total, z) -%}
-    case when {{ total }} > 0 then greatest(0.0, {{ wilson(count, total, z, '-') }}) end
+    case when {{ total }} > 0 then greatest(0e0, {{ wilson(count, total, z, '-') }}) end
 {%- endmacro %}
 
 {% macro wilson_haut(count, total, z) -%}
-    case when {{ total }} > 0 then least(1.0, {{ wilson(count, total, z, '+') }}) end
+    case when {{ total }} > 0 then least(1e0, {{ wilson(count, total, z, '+') }}) end
 {%- endmacro %}
 
 {#- Byar's bounds of a Poisson count, within 2 % of the exact ones from five on (Breslow, Day 1987). -#}
 {% macro byar_bas(count, z) -%}
     case when {{ count }} > 0 then
         {{ count }} * power(
-            greatest(0.0, 1 - 1 / (9.0 * {{ count }}) - {{ z }} / (3 * sqrt({{ count }}))), 3
+            greatest(0e0, 1 - 1 / (9e0 * {{ count }}) - {{ z }} / (3 * sqrt({{ count }}))), 3
         )
-    when {{ count }} = 0 then 0.0 end
+    when {{ count }} = 0 then 0e0 end
 {%- endmacro %}
 
 {% macro byar_haut(count, z) -%}
     ({{ count }} + 1) * power(
-        1 - 1 / (9.0 * ({{ count }} + 1)) + {{ z }} / (3 * sqrt({{ count }} + 1)), 3
+        1 - 1 / (9e0 * ({{ count }} + 1)) + {{ z }} / (3 * sqrt({{ count }} + 1)), 3
     )
 {%- endmacro %}
 
@@ -63,8 +63,8 @@
         from (
             select
                 *,
-                1.0 * {{ count }} / nullif({{ total }}, 0) as {{ nom }},
-                1.0 * sum(case when {{ total }} > 0 then {{ count }} end) over ({{ groupe }})
+                1e0 * {{ count }} / nullif({{ total }}, 0) as {{ nom }},
+                1e0 * sum(case when {{ total }} > 0 then {{ count }} end) over ({{ groupe }})
                 / nullif(sum({{ total }}) over ({{ groupe }}), 0) as {{ nom }}_moyen
             from {{ lignes }}
         ) as {{ nom }}_moyens

@@ -15,7 +15,7 @@
     reads no further, since a load's name is its second and rows lie in the order of their loads. -#}
 {% macro charge_depuis(jours) -%}
     chargement_id
-    >= cast({{ secondes_unix('current_timestamp') }} - 86400 * {{ jours }} as varchar)
+    >= cast({{ secondes_unix('current_timestamp') }} - 86400 * {{ jours }} as string)
 {%- endmacro %}
 
 {#- The instant (UTC) that a run has reached: the hour that goes on is told by what it holds already,
@@ -24,7 +24,7 @@
     {% if var('aujourd_hui', none) -%}
         {{ debut_paris(aujourd_hui()) }}
     {%- else -%}
-        current_timestamp at time zone 'UTC'
+        {{ utc('current_timestamp') }}
     {%- endif %}
 {%- endmacro %}
 
@@ -32,6 +32,6 @@
     and not by the worker, whose landings delete nothing. -#}
 {% macro oublier_disparus(lu, cle) -%}
     {% if execute and not var('suivi', false) and is_incremental() -%}
-        delete from {{ this }} where {{ cle }} not in (select {{ cle }} from {{ ref(lu) }})
+        {{ effacer(cle ~ ' not in (select ' ~ cle ~ ' from ' ~ ref(lu) ~ ')') }}
     {%- endif %}
 {%- endmacro %}

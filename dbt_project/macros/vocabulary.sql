@@ -10,7 +10,7 @@
 
 {#- A title as the name of an export of Je donne mon avis writes it. -#}
 {% macro nom_d_export(titre) -%}
-    regexp_replace({{ titre }}, '[^A-Za-z0-9-]+', '_', 'g')
+    {{ remplacer(titre, '[^A-Za-z0-9-]+', '_') }}
 {%- endmacro %}
 
 {% macro mois(jour) -%}
@@ -24,7 +24,7 @@
 
 {#- Some exports write a postcode as a number: `1000`, `38000.0`. -#}
 {% macro code_postal(texte) -%}
-    lpad(nullif(regexp_extract({{ texte }}, '^([0-9]{4,5})([.]0+)?$', 1), ''), 5, '0')
+    lpad(nullif({{ extraire(texte, '^([0-9]{4,5})([.]0+)?$', 1) }}, ''), 5, '0')
 {%- endmacro %}
 
 {#- Stops with the `cause` of each row of `fautes` (fichier, ligne, cause), the first ones first. -#}
@@ -32,9 +32,9 @@
     select message
     from (
         select
-            string_agg(
-                fichier || '.csv, ligne ' || ligne || ' : ' || cause, ' ; ' order by fichier, ligne
-            ) || ' Remède : corriger cette ligne, puis relancer.' as message
+            {{ enumeration(
+                "fichier || '.csv, ligne ' || ligne || ' : ' || cause", ' ; ', 'fichier, ligne'
+            ) }} || ' Remède : corriger cette ligne, puis relancer.' as message
         from (
             select *
             from {{ fautes }}
@@ -47,7 +47,7 @@
 
 {#- A share as people read it: `0.514` is `51`. -#}
 {% macro pourcent(part) -%}
-    cast(cast(round(100 * {{ part }}) as bigint) as varchar)
+    cast(cast(round(100 * {{ part }}) as bigint) as string)
 {%- endmacro %}
 
 {#- A département as the COG codes it, from what sources write: `1`, `37.0`, `dep37`, `D37`, `2a`,
@@ -55,9 +55,9 @@
     joins nothing. -#}
 {% macro code_departement(texte) -%}
     {% set nu -%}
-        regexp_replace(
-            regexp_replace(upper(trim({{ texte }})), '^(FR-|DEP-?|D)', ''), '([.]0+|[CDM])$', ''
-        )
+        {{ remplacer(
+            remplacer('upper(trim(' ~ texte ~ '))', '^(FR-|DEP-?|D)', ''), '([.]0+|[CDM])$', ''
+        ) }}
     {%- endset %}
     case
         {% for lettres, code in {
@@ -73,7 +73,7 @@
 {#- The name of a place as it compares: no accent, no capital, no hyphen, `St` in full. -#}
 {% macro nom_de_lieu(nom) -%}
     trim(replace(replace(
-        ' ' || regexp_replace({{ sans_accents(nom) }}, '[^a-z0-9]+', ' ', 'g') || ' ',
+        ' ' || {{ remplacer(sans_accents(nom), '[^a-z0-9]+', ' ') }} || ' ',
         ' st ', ' saint '
     ), ' ste ', ' sainte '))
 {%- endmacro %}

@@ -541,8 +541,9 @@ def _weighed(count: int, text: np.ndarray, key: np.ndarray, part: dict[str, np.n
         part["keys"], texts = known[texts >= 2], texts[texts >= 2]
         part["rarity"] = np.log((1 + count) / (1 + texts)) + 1
     if "table" not in part:
-        part["table"] = np.full(1 << _BITS, -1, dtype=np.int32)
-        part["table"][part["keys"]] = np.arange(len(part["keys"]))
+        table = np.full(1 << _BITS, -1, dtype=np.int32)
+        table[part["keys"]] = np.arange(len(part["keys"]))
+        part["table"] = table  # only once it is filled: chunks are read side by side
     column = part["table"][key]
     known = column >= 0
     text, column, times = _counted(text[known], column[known], len(part["keys"]))
@@ -649,7 +650,8 @@ def learn_tone(
 
     Below `at_least` rows the lexicon stays; above `at_most`, as many are drawn, always the same.
     """
-    rows = sorted(range(len(texts)), key=lambda row: (_draw(texts[row]), texts[row]))[:at_most]
+    order = sorted(range(len(texts)), key=lambda row: (_draw(texts[row]), texts[row], tones[row]))
+    rows = order[:at_most]
     texts = [texts[row] for row in rows]
     truth = np.array([TONES.index(tones[row]) for row in rows], dtype=np.int64)
     if len(texts) < at_least or len(np.unique(truth)) < len(TONES):

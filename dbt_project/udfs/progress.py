@@ -53,20 +53,27 @@ def made_once(what: type[Made], method: str, make: Callable[[], Made]) -> Made:
     return made
 
 
-def unread(dbt: Any, session: Any, texts: Any, method: str) -> Any:
+def unread(dbt: Any, session: Any, received: Any, method: str) -> Any:
     """Return the texts that the model has still to read, each once as it was last received.
 
     Args:
         dbt: the handle that dbt gives to the model.
         session: the connection that dbt gives to it.
-        texts: relation of source, message_id, texte and chargement_id; none without its text.
+        received: relation of source, message_id, texte (empty once purged) and chargement_id.
         method: the mark of what reads them; what another one read in them is forgotten.
     """
     seen: list[tuple[str, str]] = []
+    texts = received.filter("texte is not null")
+    this = str(dbt.this)
     if dbt.is_incremental:
-        this = str(dbt.this)
         for column in KEPT.names:  # that a table of before knows nothing of
             session.execute(f"alter table {this} add column if not exists {column} varchar")
+    if dbt.is_incremental and hasattr(received, "on_workers"):
+        # Workers read every text again, and no hook takes away there what vanished.
+        session.register("recus", received.select("message_id").distinct().to_arrow_table())
+        session.execute(f"delete from {this} where message_id not in (from recus)")  # noqa: S608
+        session.unregister("recus")
+    elif dbt.is_incremental:
         seen = session.execute(
             f"select source, max(chargement_id) from {this}"  # noqa: S608
             " where methode_empreinte = ? group by source",

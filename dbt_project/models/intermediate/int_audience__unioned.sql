@@ -24,7 +24,7 @@ piano as (
     select
         site_id,
         site_label,
-        cast(null as varchar) as page,
+        cast(null as string) as page,
         jour,
         sum(visites_count) as visites_count,
         cast(null as bigint) as pages_vues_count,
@@ -46,7 +46,7 @@ piano as (
 matomo as (
     select
         site_id,
-        cast(null as varchar) as page,
+        cast(null as string) as page,
         jour,
         visites_count,
         cast(null as bigint) as pages_vues_count,

@@ -141,7 +141,7 @@ select
     unites.unite_label as structure_label,
     'Accueil' as canaux,
     null as poste_comme,
-    {{ polarite('cast(avis_google.note as varchar)') }} as ressenti,
+    {{ polarite('cast(avis_google.note as string)') }} as ressenti,
     null as accessibilite,
     null as information,
     null as relation,

@@ -95,9 +95,9 @@ audiences as (
     select
         periode_rang,
         service_code,
-        1.0 * vues_count / nullif(sum(vues_count) over (partition by periode_rang), 0)
+        1e0 * vues_count / nullif(sum(vues_count) over (partition by periode_rang), 0)
             as part_vues,
-        1.0 * demande_count / nullif(sum(demande_count) over (partition by periode_rang), 0)
+        1e0 * demande_count / nullif(sum(demande_count) over (partition by periode_rang), 0)
             as part_demande
     from services_vus
 ),
@@ -113,7 +113,7 @@ croises as (
         demandes.demande_positifs_count,
         demandes.demande_neutres_count,
         demandes.demande_negatifs_count,
-        1.0 * coalesce(demandes.demande_count, 0) / nullif(demandes_totales.total_count, 0)
+        1e0 * coalesce(demandes.demande_count, 0) / nullif(demandes_totales.total_count, 0)
             as part_demande,
         {% for mesure in mesures %}
             services.{{ mesure }}_count,
@@ -122,7 +122,7 @@ croises as (
         audiences.part_vues / nullif(audiences.part_demande, 0) as indice_audience,
         {% for part, total in [('satisfaits', 'notes'), ('aboutis', 'commences')] %}
             {% set compte, sur = 'services.' ~ part ~ '_count', 'services.' ~ total ~ '_count' %}
-            1.0 * {{ compte }} / nullif({{ sur }}, 0) as part_{{ part }},
+            1e0 * {{ compte }} / nullif({{ sur }}, 0) as part_{{ part }},
             {{ wilson_bas(compte, sur, 'intervalles.z_intervalle') }} as part_{{ part }}_bas,
             {{ wilson_haut(compte, sur, 'intervalles.z_intervalle') }} as part_{{ part }}_haut,
         {% endfor %}
@@ -201,9 +201,9 @@ select
     concat(
         case
             when demande_count < demande_min
-                then 'moins de ' || cast(cast(demande_min as integer) as varchar) || ' messages'
+                then 'moins de ' || cast(cast(demande_min as integer) as string) || ' messages'
             else concat(
-                cast(demande_count as varchar), ' messages (',
+                cast(demande_count as string), ' messages (',
                 {{ pourcent('part_demande') }}, ' % des besoins exprimés)'
             )
         end,
@@ -214,7 +214,7 @@ select
                     ', ' || {{ pourcent('part_satisfaits') }} || ' % de satisfaits ('
                     || {{ pourcent('part_satisfaits_bas') }} || ' à '
                     || {{ pourcent('part_satisfaits_haut') }} || ' %, '
-                    || cast(notes_count as varchar) || ' réponses)',
+                    || cast(notes_count as string) || ' réponses)',
                     ', satisfaction non mesurée'
                 ),
                 coalesce(

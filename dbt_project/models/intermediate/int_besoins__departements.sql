@@ -139,7 +139,7 @@ completes as (
 exposes as (
     select
         *,
-        case when messages_count is not null then population_count / 100000.0 end as exposition,
+        case when messages_count is not null then population_count / 1e5 end as exposition,
         case when departement_code is not null then tonalites_count end as tonalites_situees_count
     from completes
 ),
@@ -202,7 +202,7 @@ select
                 else 'comme_ailleurs'
             end
     end as position,
-    1.0 * parts.negatifs_count / nullif(parts.tonalites_count, 0) as part_negative,
+    1e0 * parts.negatifs_count / nullif(parts.tonalites_count, 0) as part_negative,
     {% for bord in ['bas', 'haut'] %}
         {% set wilson = wilson_bas if bord == 'bas' else wilson_haut %}
         {{ wilson('parts.negatifs_count', 'parts.tonalites_count', 'seuils.z_intervalle') }}

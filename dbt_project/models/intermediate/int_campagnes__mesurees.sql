@@ -14,7 +14,7 @@ mesures as (
 adressees as (
     select
         *,
-        trim(regexp_replace({{ sans_accents('campagne_id') }}, '[^a-z0-9]+', '-', 'g'), '-')
+        trim(both '-' from {{ remplacer(sans_accents('campagne_id'), '[^a-z0-9]+', '-') }})
             as adresse
     from campagnes
 ),
@@ -29,7 +29,7 @@ numerotees as (
 select
     numerotees.campagne_id,
     numerotees.adresse
-    || case when numerotees.rang > 1 then '-' || cast(numerotees.rang as varchar) else '' end
+    || case when numerotees.rang > 1 then '-' || cast(numerotees.rang as string) else '' end
         as campagne_cle,
     numerotees.debut_le,
     numerotees.fin_le,

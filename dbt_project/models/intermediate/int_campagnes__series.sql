@@ -55,7 +55,7 @@ quotidiens as (
     select
         'contacts' as famille,
         source,
-        cast(null as varchar) as sujet,
+        cast(null as string) as sujet,
         jour,
         contacts_count as observe_count,
         origine
@@ -97,8 +97,8 @@ ensembles as (
 select
     mesures.mesure_id,
     'jour' as pas,
-    cast(null as varchar) as departement_code,
-    cast(null as varchar) as region_code,
+    cast(null as string) as departement_code,
+    cast(null as string) as region_code,
     quotidiens.jour as periode_le,
     cast(quotidiens.observe_count as bigint) as observe_count,
     cast(

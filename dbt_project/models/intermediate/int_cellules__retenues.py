@@ -1,10 +1,9 @@
 """Hide the small counts of persons, and hold back what would tell who came since."""
 
-from pathlib import Path
-
 import duckdb
 
 from dbt_project.udfs import tableaux
+from dlt_pipelines import stores
 
 
 def model(dbt, session):
@@ -37,11 +36,8 @@ def model(dbt, session):
         )
         for tableau in declared
     ]
-    (warehouse,) = session.execute(
-        "select path from duckdb_databases() where database_name = current_database()"
-    ).fetchone()
-    published = Path(warehouse).parent / "published" / "cyberimpact.duckdb"
-    return tableaux.retained(declared, exacts, [seen(t, published) for t in declared], threshold)
+    yesterday = [seen(tableau, stores.published()) for tableau in declared]
+    return tableaux.retained(declared, exacts, yesterday, threshold)
 
 
 def seen(tableau, published):

@@ -2,9 +2,8 @@
 
 import pyarrow as pa
 
-from dbt_project.udfs import places, progress
+from dbt_project.udfs import pages, places, progress
 
-ROWS = 20_000
 FOUND = pa.schema(
     [
         ("message_id", pa.string()),
@@ -49,11 +48,8 @@ def model(dbt, session):
             ],
             schema=FOUND,
         )
-        return table.filter(table["departement_code"].is_valid()).to_batches()
+        return table.filter(table["departement_code"].is_valid())
 
     # What was read in a text stays when it leaves, as long as its message is received (ADR 19).
-    there = dbt.ref("int_textes__recus").filter("texte is not null")
-    texts = progress.unread(dbt, session, there, method)
-    return pa.RecordBatchReader.from_batches(
-        FOUND, (batch for page in texts.to_arrow_reader(ROWS) for batch in read(page))
-    )
+    texts = progress.unread(dbt, session, dbt.ref("int_textes__recus"), method)
+    return pages.read(texts, ["source", "message_id", "texte", "chargement_id"], read, FOUND)

@@ -1,10 +1,6 @@
 """Read the tone, the needs and the themes of every message."""
 
-import pyarrow as pa
-
-from dbt_project.udfs import messages
-
-ROWS = 20_000
+from dbt_project.udfs import messages, pages
 
 
 def model(dbt, session):
@@ -41,17 +37,9 @@ def model(dbt, session):
         if learned
         else None,
     )
-    texts = (
-        dbt.ref("int_messages__unioned")
-        .filter("texte is not null")
-        .select("message_id, texte")
-        .to_arrow_reader(ROWS)
-    )
-    return pa.RecordBatchReader.from_batches(
-        messages.ANALYSES,
-        (
-            batch
-            for page in texts
-            for batch in reader.analyse(page["message_id"], page["texte"]).to_batches()
-        ),
-    )
+
+    def read(page):
+        return reader.analyse(page["message_id"], page["texte"])
+
+    texts = dbt.ref("int_messages__unioned").filter("texte is not null")
+    return pages.read(texts, ["message_id", "texte"], read, messages.ANALYSES)

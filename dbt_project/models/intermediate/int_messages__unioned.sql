@@ -62,7 +62,7 @@ select
     situees.departement_code,
     case when situees.departement_code is null then 'inconnu' else 'texte' end as geo_precision,
     true as is_perimetre_gendarmerie,
-    cast(null as varchar) as ressenti,
+    cast(null as string) as ressenti,
     publications.origine
 from publications
 inner join premieres

@@ -1,9 +1,9 @@
 {{ config(materialized='view') }}
 {% set colonnes = {
-    'sujet': 'varchar',
-    'compte_id': 'varchar',
-    'langue': 'varchar',
-    'texte': 'varchar',
+    'sujet': 'string',
+    'compte_id': 'string',
+    'langue': 'string',
+    'texte': 'string',
     'vues_count': 'bigint',
     'reponses_count': 'bigint',
     'partages_count': 'bigint',

@@ -275,13 +275,16 @@ sources as (
 ),
 
 jours as (
-    select cast({{ suite('debut_le', 'fin_le', 'day') }} as date) as jour
+    select cast(jour_at as date) as jour
     from (
-        select
-            min(debut_le) as debut_le,
-            max(fin_le) as fin_le
-        from sources
-    ) as bornes
+        select {{ suite('debut_le', 'fin_le', 'day') }} as jour_at
+        from (
+            select
+                min(debut_le) as debut_le,
+                max(fin_le) as fin_le
+            from sources
+        ) as bornes
+    ) as minuits
 ),
 
 -- X counts every hour, be it zero: those that it does not tell are not known.
@@ -307,9 +310,9 @@ fraiches as (
         {{ debut_paris('jours.jour') }} as jour_at,
         coalesce(comptes.observe_count, 0) as observe_count,
         case
-            when series.source != 'x' then 1.0
+            when series.source != 'x' then 1e0
             else
-                coalesce(heures_connues.heures_count, 0) * 3600.0
+                coalesce(heures_connues.heures_count, 0) * 3600e0
                 / {{ secondes_entre(
                     debut_paris('jours.jour'), debut_paris(plus_jours('jours.jour', 1))
                 ) }}

@@ -131,10 +131,10 @@ fraiches as (
         series.famille,
         series.source,
         series.sujet,
-        cast(null as varchar) as departement_code,
+        cast(null as string) as departement_code,
         heures.heure_at,
         coalesce(comptes.observe_count, 0) as observe_count,
-        case when series.source != 'x' or connues.source is not null then 1.0 else 0.0 end
+        case when series.source != 'x' or connues.source is not null then 1e0 else 0e0 end
             as exposition,
         {{ compte_des_personnes('series.source') }} as is_personnes,
         sources.origine

@@ -24,7 +24,7 @@ recus as (
         'perceval' as source,
         'fraude_carte_bancaire' as menace,
         coalesce(perceval.jour, montants.jour) as jour,
-        cast(null as varchar) as departement_code,
+        cast(null as string) as departement_code,
         coalesce(perceval.signalements_count, 0) as signalements_count,
         montants.montant_eur,
         coalesce(perceval.origine, montants.origine) as origine

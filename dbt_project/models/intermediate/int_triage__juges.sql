@@ -19,9 +19,9 @@ select
     signaux.source,
     signaux.chance_fausse_alerte,
     verdicts.verdict,
-    {{ secondes_entre('signaux.ouvert_at', 'verdicts.premier_dit_at') }} / 3600.0
+    {{ secondes_entre('signaux.ouvert_at', 'verdicts.premier_dit_at') }} / 3600e0
         as jugement_heures,
-    {{ secondes_entre('verdicts.debut_reel_at', 'signaux.ouvert_at') }} / 3600.0
+    {{ secondes_entre('verdicts.debut_reel_at', 'signaux.ouvert_at') }} / 3600e0
         as detection_heures
 from signaux
 inner join verdicts

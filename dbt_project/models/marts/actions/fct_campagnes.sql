@@ -21,7 +21,9 @@ origines as (
 territoires as (
     select
         campagnes.campagne_id,
-        string_agg(departements.departement_label, ', ' order by departements.departement_code)
+        {{ enumeration(
+            'departements.departement_label', ', ', 'departements.departement_code'
+        ) }}
             as departements_labels
     from campagnes
     inner join departements

@@ -40,9 +40,9 @@ cites as (
         cast(seuils.nombre as integer) as nombre,
         case
             when length(avis.texte) <= seuils.longueur_max then avis.texte
-            else regexp_replace(
-                substr(avis.texte, 1, cast(seuils.longueur_max as integer)), '\s+\S*$', ''
-            ) || ' …'
+            else {{ remplacer(
+                'substr(avis.texte, 1, cast(seuils.longueur_max as integer))', '\\s+\\S*$', ''
+            ) }} || ' …'
         end as texte,
         messages.origine,
         -- The surest first; of two as sure, the last one.

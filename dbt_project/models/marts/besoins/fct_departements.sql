@@ -32,7 +32,7 @@ select
     departements.part_negative_haut,
     departements.part_negative_nationale,
     departements.part_negative_lissee,
-    1.0 * departements.sans_reponse_count / nullif(departements.repondables_count, 0)
+    1e0 * departements.sans_reponse_count / nullif(departements.repondables_count, 0)
         as part_sans_reponse,
     {% for bord in ['bas', 'haut'] %}
         {% set wilson = wilson_bas if bord == 'bas' else wilson_haut %}

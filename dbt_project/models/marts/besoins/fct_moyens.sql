@@ -165,7 +165,7 @@ croises as (
         + case when comptes.grain is null then 0 else comptes.signalements_count end
             as demandes_count,
         coalesce(comptes.is_masque, false) as is_masque,
-        populations.population_count / 100000.0 as habitants,
+        populations.population_count / 1e5 as habitants,
         cast(recus.effectif_count as double) as agents,
         case
             when 'bac_a_sable' in (recus.origine, comptes.origine) then 'bac_a_sable'
@@ -242,7 +242,7 @@ select
         as demandes_par_agent_haut,
     case when par_agent.agents_situes > 0 then par_agent.charge_lisse end
         as demandes_par_agent_lisse,
-    1.0 * par_agent.agents / par_agent.habitants as effectif_pour_100000,
+    1e0 * par_agent.agents / par_agent.habitants as effectif_pour_100000,
     par_agent.budget_eur / nullif(par_agent.population_count, 0) as budget_par_habitant_eur,
     par_agent.origine
 from par_agent

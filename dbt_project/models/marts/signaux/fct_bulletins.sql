@@ -156,7 +156,7 @@ ecarts as (
         comparees.passees_count = seuils.semaines_reference as is_comparable,
         seuils.t_intervalle
         * greatest(comparees.ecart_type, sqrt(comparees.moyenne))
-        * sqrt(1 + 1.0 / comparees.passees_count) as ecart
+        * sqrt(1 + 1e0 / comparees.passees_count) as ecart
     from comparees
     cross join seuils
 ),

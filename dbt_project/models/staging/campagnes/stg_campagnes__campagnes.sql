@@ -5,7 +5,7 @@ with source as (
 select
     -- ids
     campagne_id,
-    nullif(regexp_replace(departements, '[ ,]+', ',', 'g'), '00') as departements,
+    nullif({{ remplacer('departements', '[ ,]+', ',') }}, '00') as departements,
     -- dates
     debut as debut_le,
     fin as fin_le,

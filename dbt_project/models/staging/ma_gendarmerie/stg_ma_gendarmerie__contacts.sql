@@ -6,7 +6,7 @@ select
     -- ids
     reference as contact_id,
     -- dates
-    {{ utc('"date"') }} as contact_at,
+    {{ utc('date') }} as contact_at,
     -- motif
     motif_parent,
     motif,

@@ -4,7 +4,7 @@ with source as (
 
 select
     -- ids
-    cast(idsite as varchar) as site_id,
+    cast(idsite as string) as site_id,
     -- dates
     date as jour,
     -- mesures

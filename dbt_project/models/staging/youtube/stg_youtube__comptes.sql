@@ -5,7 +5,7 @@ with source as (
 select
     -- ids
     id as compte_id,
-    coalesce(ltrim(custom_url, '@'), title) as identifiant,
+    coalesce(trim(leading '@' from custom_url), title) as identifiant,
     title as compte_label,
     departement_code,
     -- dates
