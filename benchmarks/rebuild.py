@@ -83,6 +83,7 @@ GIVEN = {
 LAYERS = ("référentiels", "staging", "intermediate", "marts", "contrôles", "publication")
 MEMORY, THREADS = "2GB", "4"  # the project's own defaults
 WAYS = ("dbt", "sql", "polars", "pandas")
+IN_MEMORY = ("polars", "pandas")  # no setting bounds them
 Found = dict[str, Any]
 
 
@@ -162,12 +163,24 @@ def _side_by_side(data: Path, ways: list[str], rounds: int) -> dict[str, list[Fo
         _give(data, given)
     runs: dict[str, list[Found]] = {way: [] for way in ways}
     for _ in range(rounds):
-        for way in ways:
-            runs[way].append(_child(way, data))
+        for way in list(ways):
+            try:
+                runs[way].append(_child(way, data))
+            except subprocess.CalledProcessError:
+                if way not in IN_MEMORY:
+                    raise
+                print(f"{data.name} {way} : ne tient pas en {_most() >> 30} Gio", flush=True)
+                runs[way] = []
+                ways = [one for one in ways if one != way]
     for way in ways:
         if way != "dbt" and (differ := _differences(data, way)):
             sys.exit(f"{way} ne donne pas ce que donne dbt : {', '.join(differ)}")
     return runs
+
+
+def _most() -> int:
+    """Return the bytes that those who know no limit may take: half of the machine's memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
 
 
 def _give(data: Path, given: Path) -> None:
@@ -268,6 +281,9 @@ def _told_runs(runs: dict[int, dict[str, list[Found]]]) -> Iterator[Metric]:
     for rows, ways in runs.items():
         for way, done in ways.items():
             label = f"{_messages(rows)}, {way}"
+            if not done:
+                yield Metric(f"{label} : ne tient pas en mémoire", _most() >> 30, "Gio")
+                continue
             yield Metric(f"{label} : durée", median(run["seconds"] for run in done), "s")
             yield Metric(f"{label} : processeur", median(run["cpu"] for run in done), "s")
             yield Metric(f"{label} : mémoire", round(max(run["peak_mb"] for run in done)), "Mio")
@@ -286,7 +302,7 @@ def _ratios(
             )
         for other in ways:
             for what, name in (("cpu", "processeur"), ("seconds", "durée")):
-                if other != "dbt" and "dbt" in ways:
+                if other != "dbt" and ways.get("dbt") and ways[other]:
                     ratio = median(
                         mine[what] / theirs[what]
                         for mine, theirs in zip(ways["dbt"], ways[other], strict=True)
@@ -459,6 +475,7 @@ def _prepared(way: str, data: Path, given: Path, folder: Path) -> Callable[[], N
 
     else:
         os.environ.setdefault("POLARS_MAX_THREADS", os.environ["CYBERIMPACT_THREADS"])
+        resource.setrlimit(resource.RLIMIT_DATA, (_most(), _most()))
         module = importlib.import_module(f"benchmarks.rebuild_{way}")
 
         def make() -> None:
