@@ -812,7 +812,8 @@ def test_campaigns_say_what_the_mart_says_and_lead_to_their_pages(visit: Visit) 
     visit.expect_figure("Attendu sans la campagne", expected)
     effect = page.locator('[data-chiffre="Effet"] .value')
     expect(effect).to_contain_text(re.compile(rf"^[+−-]?{abs(int(str(share)))}\s%$"))
-    expect(page.locator("figure").first.locator("circle")).to_have_count(int(str(periods)))
+    curve = page.locator("[data-bande] polyline.observe").first
+    expect(curve).to_have_attribute("points", re.compile(rf"^(\S+ ?){{{periods}}}$"))
     assert visit.faults == []
 
 
@@ -837,8 +838,9 @@ def test_visibility_shows_accounts_and_conversations(visit: Visit) -> None:
     visit.expect_figure("Comptes suivis", accounts)
     visit.page.get_by_role("combobox", name="Période").select_option(label="Toute la période")
     subject, messages = visit.world.sql(
-        "select replace(sujet, '_', ' '), sum(messages_count)::bigint"
-        " from marts.fct_volumes_sociaux__quotidiens group by 1 order by 2 desc limit 1"
+        "select sujet_label, sum(messages_count)::bigint"
+        " from marts.fct_volumes_sociaux__quotidiens inner join marts.ref_sujets using (sujet)"
+        " group by 1 order by 2 desc limit 1"
     )
     shown = re.compile(rf"{subject}\s*" + _french(messages).replace("\u202f", r"\s"))
     row = visit.page.locator("tr").filter(has_text=shown, visible=True)
