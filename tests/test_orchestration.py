@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -479,10 +480,11 @@ def test_the_tools_of_the_site_die_with_the_build(tmp_path: Path, number: signal
     build.send_signal(number)
     build.wait(timeout=20)
     state = Path("/proc", child.read_text().strip(), "stat")
-    deadline = time.monotonic() + 10
-    while state.exists() and state.read_text().split()[2] != "Z":
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    deadline = time.monotonic() + 60  # the guard is a Python that a busy machine starts late
+    with suppress(FileNotFoundError, ProcessLookupError):
+        while state.read_text().split()[2] != "Z":
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
 
 
 # ---- sensor ---------------------------------------------------------------------------------
