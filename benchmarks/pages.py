@@ -42,7 +42,7 @@ FIRST = {
 WATCH = """
 window.seen = {text: '', at: 0};
 const look = () => {
-    const said = [...document.querySelectorAll('article :is(.value, td, tbody th)')];
+    const said = [...document.querySelectorAll('article :is(.value, td, tbody th, [data-signal])')];
     const drawn = [...document.querySelectorAll('article path[data-code]')];
     const text = said.map((node) => node.textContent).join('|')
         + drawn.map((node) => node.getAttribute('class')).join('|');
@@ -52,8 +52,8 @@ document.addEventListener('DOMContentLoaded', () => new MutationObserver(look).o
     document, {subtree: true, childList: true, characterData: true, attributes: true}));
 """
 # Nothing awaited, and nothing changed for three seconds: the database may take two to come.
-SETTLED = """(before) => window.seen.text !== before && !window.seen.text.includes('…')
-    && performance.now() - window.seen.at > 3000"""
+SETTLED = """(before) => window.seen.text !== before && performance.now() - window.seen.at > 3000
+    && ![...document.querySelectorAll('.value')].some((node) => node.textContent === '…')"""
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def open_page(browser: Browser, address: str) -> Opened:
     if choice.count():
         before = page.evaluate("window.seen.text")
         chosen = page.evaluate("performance.now()")
-        choice.select_option(index=1)
+        choice.select_option(index=choice.locator("option").count() - 1)
         page.wait_for_function(SETTLED, arg=before, timeout=120_000)
         answered = page.evaluate("window.seen.at") - chosen
     page.wait_for_load_state("networkidle")
