@@ -286,8 +286,6 @@ def other_world(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             "fct_triage",
         ):
             connection.execute(f"delete from marts.{mart}")
-        # A page for each of 101 départements would be written, and none of them is opened.
-        connection.execute("delete from marts.ref_departements where departement_code > '02'")
         _make_hostile(connection)
         connection.execute("checkpoint")
     build_site(published, folder / "site", folder / "work", lambda _: None)
