@@ -649,7 +649,7 @@ def test_a_waiting_build_names_the_run_it_waits_for_and_can_be_stopped(
 HOME = """
 import os, time
 from orchestration.runs import open_instance
-time.sleep(float(os.environ["START"]) - time.time())
+time.sleep(max(0, float(os.environ["START"]) - time.time()))
 with open_instance() as instance:
     instance.get_runs()
 """
