@@ -1,20 +1,29 @@
 """How fast pages are, and whether many messages slow them: `python -m benchmarks.pages FOLDER…`.
 
-Each folder is one that was published (`make build`, `benchmarks.rebuild`); nothing is written to
-it. Of each, the site is built and served on the loopback; a page of each kind is opened `--rounds`
-times in a fresh Chromium context (nothing cached).
+Each folder is one that was built and published (`make build`, `benchmarks.rebuild`); nothing is
+written to it. With `--messages N`, one more world is made of the last one. Of each, the site is
+built and served on the loopback; a page of each kind is opened `--rounds` times in a fresh Chromium
+context (nothing cached).
 
 *First content*: the browser's first-contentful-paint. *Interactive*: the framework has taken the
 page over, its menu and choices answer. *First choice*: made as soon as it can be, until every
 figure of the page is the one of that choice; that takes the database of the browser, its worker,
 its WebAssembly, the Parquet files and the queries. *Bytes*: as received, headers included.
+
+The world of N messages is not landed, and its texts are not read again: its public messages, and
+what was read in them, are repeated, each copy on a day of its own among those of the world, then
+dbt makes again every table that counts them (FED). What the text alone tells, stories and signals,
+is that of the world that was repeated.
 """
 
 import argparse
 import os
 import re
 import resource
+import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -29,9 +38,27 @@ import uvicorn
 from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks import Metric, record
+from orchestration.publication import publish
 from orchestration.site import application, build_site, page_marts
 
+ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = "/usr/bin/chromium"
+# Table → the key of its messages, and what else a copy changes.
+MESSAGES = {
+    "int_avis__unioned": ("avis_id", "null as texte, null as titre"),
+    "int_messages__unioned": ("message_id", "null as texte"),
+    "int_messages__analyses": ("message_id", "null as mots"),
+}
+FED = (
+    *("int_satisfaction__unioned", "int_satisfaction__ouvertes", "int_messages__suivis"),
+    *("int_demandes__unioned", "int_demandes__mensuelles", "int_periodes__glissantes"),
+    *("int_departements__mensuels", "int_services__mesures", "int_besoins__adequation"),
+    *("int_besoins__departements", "fct_adequation", "fct_besoins", "fct_besoins__couverture"),
+    *("fct_besoins__departements", "fct_besoins__exemples", "fct_bulletins", "fct_departements"),
+    *("fct_departements__mensuels", "fct_moyens", "fct_avis", "fct_avis__delais"),
+    *("fct_avis__mensuels", "fct_avis__quotidiens", "fct_avis__services"),
+    *("fct_avis__structures", "fct_satisfaction__mensuels"),
+)
 # The page of a template that is opened.
 FIRST = {
     "campagne": "select min(campagne_cle) from marts.fct_campagnes",
@@ -58,8 +85,7 @@ SETTLED = """(before) => window.seen.text !== before && performance.now() - wind
 
 @dataclass(frozen=True)
 class World:
-    """A publication, and how many rows its sources brought."""
-
+    name: str
     published: Path
 
     def ask(self, sql: str) -> Any:
@@ -67,10 +93,54 @@ class World:
             [(found,)] = connection.execute(sql).fetchall()
         return found
 
-    @property
-    def name(self) -> str:
-        rows = self.ask("select sum(lignes_count) / 1e6 from marts.ref_sources")
-        return f"{rows:.1f} M de lignes reçues".replace(".", ",")
+
+def world_of(data: Path) -> World:
+    """Return the world of a data folder, named by its messages."""
+    with duckdb.connect(str(data / "warehouse.duckdb"), read_only=True) as connection:
+        [(count,)] = connection.execute(
+            "select count(*) from intermediate.int_messages__unioned"
+        ).fetchall()
+    name = f"{count / 1e6:.2f} M de messages".replace(".", ",")
+    return World(name, data / "published/cyberimpact.duckdb")
+
+
+def grow(source: Path, data: Path, messages: int) -> None:
+    """Make in `data` the world of `source` with `messages` messages, and publish it."""
+    for store in ("raw.duckdb", "warehouse.duckdb"):
+        shutil.copy(source / store, data / store)
+    with duckdb.connect(str(data / "warehouse.duckdb")) as connection:
+        connection.execute("set memory_limit = '4GB'; set enable_progress_bar = false")
+        connection.execute(
+            # What people write on Je donne mon avis is counted apart, as persons.
+            "create temp table public as select message_id from intermediate.int_messages__unioned"
+            " where source != 'jedonnemonavis'"
+        )
+        [(there, days, first)] = connection.execute(
+            "select count(*), date_diff('day', min(jour), max(jour)) + 1, min(jour)"
+            " from intermediate.int_messages__unioned semi join public using (message_id)"
+        ).fetchall()
+        moved = f"date '{first}' + cast((jour - date '{first}' + copy * 37) % {days} as integer)"
+        for table, (key, others) in MESSAGES.items():
+            if table != "int_messages__analyses":
+                others += f", {moved} as jour"
+            connection.execute(
+                f"insert into intermediate.{table} by name"  # noqa: S608
+                f" select rows.* replace (rows.{key} || '#' || copy as {key}, {others})"
+                f" from intermediate.{table} as rows"
+                f" inner join public on rows.{key} = public.message_id"
+                f" cross join range(1, {messages // there}) as copies(copy)"
+            )
+    dbt = [str(Path(sys.executable).with_name("dbt")), "run", "--quiet"]
+    folders = ["--target-path", str(data / "dbt"), "--log-path", str(data / "dbt")]
+    subprocess.run(  # noqa: S603
+        [*dbt, *folders, "--select", *FED],
+        cwd=ROOT / "dbt_project",
+        env={**os.environ, "CYBERIMPACT_DATA": str(data), "DO_NOT_TRACK": "1"},
+        check=True,
+    )
+    shutil.copytree(source / "published", data / "published", symlinks=True)
+    published = data / "published/cyberimpact.duckdb"
+    publish(data / "warehouse.duckdb", published, published.parent / "parquet")
 
 
 @dataclass(frozen=True)
@@ -201,12 +271,18 @@ def sizes(worlds: list[World]) -> list[Metric]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("--messages", type=int, help="messages of one more world, made of the last")
     parser.add_argument("--rounds", type=int, default=3, help="openings of each page (3)")
     parser.add_argument("--builds", type=int, default=1, help="builds of each site (1)")
     asked = parser.parse_args()
-    worlds = [World(folder / "published/cyberimpact.duckdb") for folder in asked.folders]
-    metrics = sizes(worlds)
     with tempfile.TemporaryDirectory(dir=asked.folders[0].parent) as name:
+        folders = [*asked.folders]
+        if asked.messages:
+            folders.append(Path(name) / "data")
+            folders[-1].mkdir()
+            grow(asked.folders[-1], folders[-1], asked.messages)
+        worlds = [world_of(folder) for folder in folders]
+        metrics = sizes(worlds)
         sites = [Path(name) / f"site{number}" for number in range(len(worlds))]
         costs: list[list[Cost]] = [[] for _ in worlds]
         for _ in range(asked.builds):  # in turn: the machine may be busier later
