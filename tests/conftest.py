@@ -72,20 +72,20 @@ def drop_real_files(data: Path) -> None:
         shutil.copy(REAL_DATA / file, folder)
 
 
-# `python -m orchestration`, in a world of so many months.
+# `python -m orchestration`, in a world of so many months where so much happens.
 COMMAND = """
 from dlt_pipelines import sandbox
 from orchestration.__main__ import main
 whole = sandbox.world
-sandbox.world = lambda: whole(months={months})
+sandbox.world = lambda: whole(months={months}, size={size})
 raise SystemExit(main())
 """
 
 
-def build(data: Path, months: int = 24) -> subprocess.CompletedProcess[str]:
+def build(data: Path, months: int = 24, size: float = 1) -> subprocess.CompletedProcess[str]:
     """Run the main job on a data folder, as `make build` does."""
     return subprocess.run(
-        [sys.executable, "-c", COMMAND.format(months=months), "build"],
+        [sys.executable, "-c", COMMAND.format(months=months, size=size), "build"],
         cwd=ROOT,
         env={**os.environ, "CYBERIMPACT_DATA": str(data)},
         capture_output=True,

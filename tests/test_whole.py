@@ -19,7 +19,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
     drop_real_files(folder)
     wrong = folder / "depot/ssmsi/experiences.csv"
     wrong.write_bytes((REAL_DATA / "services_publics_plus_experiences.csv").read_bytes())
-    outcome = build(folder, months=6)  # of what the real files do not hold
+    outcome = build(folder, months=6, size=0.1)  # of what the real files do not hold
     assert outcome.returncode == 0, outcome.stdout[-4000:] + outcome.stderr[-4000:]
     return folder
 
@@ -75,7 +75,7 @@ def test_everything_lies_under_one_folder_for_its_owner_to_find(real: Path) -> N
 
 def test_running_again_changes_no_count_and_builds_nothing_again(real: Path) -> None:
     before, site = counts(real), (real / "site/index.html").stat().st_mtime_ns
-    outcome = build(real, months=6)
+    outcome = build(real, months=6, size=0.1)
     assert outcome.returncode == 0, outcome.stdout[-4000:]
     assert counts(real) == before
     assert (real / "site/index.html").stat().st_mtime_ns == site
