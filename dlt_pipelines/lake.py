@@ -19,7 +19,6 @@ ROWS = 100_000  # of a file
 def fill(schemas: dict[str, list[str]]) -> None:
     """Write tables of the raw store, by schema, in the place of what the lake holds of them."""
     with closing(stores.connect(stores.raw(), read_only=True)) as connection:
-        connection.execute("set timezone = 'UTC'")
         for schema, tables in schemas.items():
             name = f"lac_{schema}"
             # A row keeps the load that brought it through the door.
@@ -40,6 +39,9 @@ def fill(schemas: dict[str, list[str]]) -> None:
 
 def _resource(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> Any:
     def rows() -> Iterator[Any]:
-        yield from connection.execute(f'from "{schema}"."{table}"').to_arrow_reader(ROWS)
+        # dlt asks tables in turns: a connection that they shared would forget the one before.
+        with closing(connection.cursor()) as own:
+            own.execute("set timezone = 'UTC'")
+            yield from own.execute(f'from "{schema}"."{table}"').to_arrow_reader(ROWS)
 
     return dlt.resource(rows, name=table, write_disposition="replace")

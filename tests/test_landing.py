@@ -21,7 +21,7 @@ from conftest import REAL_DATA, ROOT, drop_real_files
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlt_pipelines import depot, landings, stores
+from dlt_pipelines import depot, lake, landings, stores
 from dlt_pipelines.catalog import CATALOG
 from dlt_pipelines.door import Door, Known
 from dlt_pipelines.landings import LandingError, land, land_together
@@ -630,3 +630,17 @@ def test_a_row_that_bears_a_whole_md5_is_the_same_row(data: Path) -> None:
     write(data, "services_publics_plus", "b.csv", export(*ROWS, "4;04/01/2023;A;B;Neutre;75"))
     landing = land("services_publics_plus")
     assert (landing.total("new"), landing.total("changed")) == (1, 0)
+
+
+def test_the_lake_holds_every_row_of_tables_written_in_turns(data: Path, monkeypatch) -> None:
+    monkeypatch.setattr(lake, "ROWS", 3_000)
+    with duckdb.connect(stores.raw()) as store:
+        store.execute("create schema raw_x")
+        for table, rows in (("tweets", 20_000), ("comptes", 10_000)):
+            store.execute(f"create table raw_x.{table} as select range as id from range({rows})")
+    lake.fill({"raw_x": ["tweets", "comptes"]})
+    for table, rows in (("tweets", 20_000), ("comptes", 10_000)):
+        files = data / "lac/raw/raw_x" / table / "*.parquet"
+        assert duckdb.sql(f"select count(*), count(distinct id) from '{files}'").fetchall() == [
+            (rows, rows)
+        ]

@@ -39,7 +39,7 @@ class Relation:
         return Relation(self._frame.filter(condition), self._relation.filter(condition))
 
     def aggregate(self, columns: str, keys: str = "") -> "Relation":
-        query = f"select {columns} from {{frame}} {'group by ' + keys if keys else ''}"  # noqa: S608
+        query = f"select {columns} from {{frame}} group by {keys or 'all'}"  # noqa: S608
         grouped = self._frame.sparkSession.sql(query, frame=self._frame)
         return Relation(grouped, self._relation.aggregate(columns, keys))
 
@@ -156,7 +156,10 @@ def write(session: duckdb.DuckDBPyConnection, made: Any, location: str) -> None:
     if "://" not in path:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     if not isinstance(made, duckdb.DuckDBPyRelation):
-        made = session.from_arrow(made)
+        # Apart: rows that the session still streams would wait for their own writing.
+        apart = session.cursor()
+        apart.execute("set timezone = 'UTC'")
+        made = apart.from_arrow(made)
     made.project(", ".join(_aware(made))).write_parquet(path)
 
 

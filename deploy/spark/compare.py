@@ -5,6 +5,7 @@ Exact, but for what is a float, equal to 1e-9: engines do not add in the same or
 
 import argparse
 import sys
+from collections.abc import Collection
 from contextlib import closing
 from pathlib import Path
 
@@ -17,15 +18,21 @@ from dlt_pipelines import stores
 CLOSE = 1e-9
 
 
-def differences(left: Path, right: Path, schemas: tuple[str, ...] = ("marts",)) -> dict[str, str]:
-    """Return table → what differs, for each table of either warehouse that does."""
+def differences(
+    left: Path,
+    right: Path,
+    schemas: tuple[str, ...] = ("marts",),
+    only: Collection[str] | None = None,
+) -> dict[str, str]:
+    """Return table → what differs, for each table (of those named in `only`) that does."""
     with closing(duckdb.connect()) as connection:
         stores.attach(connection, left, "a", read_only=True)
         stores.attach(connection, right, "b", read_only=True)
         found = {side: _tables(connection, side, schemas) for side in "ab"}
         told = {}
         for table in sorted(found["a"] | found["b"]):
-            if said := _difference(connection, table):
+            is_asked = only is None or table.partition(".")[2] in only
+            if is_asked and (said := _difference(connection, table)):
                 told[table] = said
     return told
 

@@ -78,12 +78,12 @@ montees as (
 select
     *,
     -- Those that spread still, and that people doubt most.
-    row_number() over (
+    cast(row_number() over (
         partition by semaine_le
         order by
             case when etat_label = 'non vérifiée, se propage' then 0 else 1 end asc,
             part_doute + part_dementi desc,
             vitesse_par_heure desc,
             histoire_id asc
-    ) as rang
+    ) as bigint) as rang
 from montees
