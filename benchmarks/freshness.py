@@ -9,6 +9,7 @@ and until a real web server has received its alert.
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -274,11 +275,13 @@ def steps(lines: list[dict[str, Any]]) -> dict[str, float]:
     return {step: float(np.mean(found)) for step, found in spent.items()}
 
 
-def base(rows: int) -> Path:
-    """Return a data folder of `rows` messages, built whole and published once."""
+def base(rows: int, built: Path | None) -> Path:
+    """Return a data folder of `rows` messages, built whole (or found so) and published once."""
     folder = Path(gettempdir(), "cyberimpact-freshness", str(rows))
     done = folder / "fait"
     if not done.exists():
+        if built and (built / str(rows)).exists():
+            shutil.copytree(built / str(rows), folder, ignore=shutil.ignore_patterns("voies"))
         folder.mkdir(parents=True, exist_ok=True)
         worlds.raw_of(rows, folder)
         made_real(folder)
@@ -290,10 +293,11 @@ def base(rows: int) -> Path:
 
 def build(folder: Path) -> None:
     os.environ["CYBERIMPACT_DATA"] = str(folder)
-    from orchestration import publication, warehouse
+    from orchestration import marks, publication, warehouse
 
-    nodes = warehouse.build([], lambda line: None)
-    if error := warehouse.broken(nodes):
+    if stores.warehouse().exists():
+        marks.put("projet", warehouse._code(), "")
+    elif error := warehouse.broken(warehouse.refresh(lambda line: None).nodes):
         raise error
     manifest = json.loads(warehouse.manifest().read_text("utf-8"))
     publication.publish(
@@ -309,6 +313,9 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--rates", type=float, nargs="+", default=[20, 2000], help="par minute")
     parser.add_argument("--seconds", type=float, default=120, help="à chaque débit")
+    parser.add_argument(
+        "--built", type=Path, help="ce que `benchmarks.rebuild --folder` a construit : repris"
+    )
     parser.add_argument("--construire", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.construire:
@@ -317,7 +324,7 @@ def main() -> None:
     measures = Measures()
     for rows in asked.rows:
         told = f"{rows:,}".replace(",", " ")
-        measure(base(rows), told, asked.rates, asked.seconds, measures)
+        measure(base(rows, asked.built), told, asked.rates, asked.seconds, measures)
     record("freshness", measures.metrics, rows=asked.rows, seconds=asked.seconds)
 
 

@@ -121,7 +121,7 @@ def test_a_killed_driver_is_told_and_one_command_repairs(
     assert "le pilote de Spark ne répond plus" in said
     assert "Remède" in said
     cluster.start_driver()
-    done(run(distributed, BUILD))
+    done(run(distributed, BUILD, *SELECTION))
     assert same(embedded, distributed) == {}
     folders = list((distributed / "lac" / "warehouse").glob("*/*/*"))
     assert len(folders) == len({folder.parent for folder in folders}), (
