@@ -52,6 +52,7 @@ class Day:
 
     ended: float
     seconds: float
+    processor: float
     rss: int
     files: int
     threads: int
@@ -94,6 +95,13 @@ def main() -> None:
             Metric("jours simulés", len(days)),
             Metric("run, médiane", median(day.seconds for day in kept), "s"),
             Metric("run, dernier tiers ÷ premier", change(lambda day: day.seconds), "", "≤ 1,1"),
+            Metric("run, processeur, médiane", median(day.processor for day in kept), "s"),
+            Metric(
+                "run, processeur, dernier tiers ÷ premier",
+                change(lambda day: day.processor),
+                "",
+                "≤ 1,1",
+            ),
             Metric("mémoire après le dernier run", round(days[-1].rss / megabytes), "Mio"),
             Metric("mémoire, dernier tiers ÷ premier", change(lambda day: day.rss), "", "≤ 1,1"),
             Metric("fichiers ouverts, dernier tiers ÷ premier", change(lambda day: day.files)),
@@ -114,6 +122,7 @@ def main() -> None:
         months=given.months,
         memory_mib=[round(day.rss / megabytes) for day in days],
         run_seconds=[round(day.seconds, 1) for day in days],
+        run_processor=[round(day.processor, 1) for day in days],
         stores_mib=[round(day.stores / megabytes, 1) for day in days],
         others_mib=[round(day.others / megabytes, 1) for day in days],
     )
@@ -145,7 +154,7 @@ def live(
             for number in range(given.days):
                 if time.monotonic() > until:
                     break
-                began = time.monotonic()
+                began, used = time.monotonic(), time.process_time()
                 today = datetime.now(UTC).date() - timedelta(days=given.days - number)
                 result = job.execute_in_process(
                     instance=instance,
@@ -156,7 +165,8 @@ def live(
                 if not result.success:
                     failed = [step.step_key for step in result.get_step_failure_events()]
                     sys.exit(f"Le run du jour {number + 1} a échoué : {failed}")
-                days.append(_measured(folder, time.monotonic() - began))
+                spent = time.monotonic() - began, time.process_time() - used
+                days.append(_measured(folder, *spent))
                 print(f"jour {number + 1} : {days[-1]}", flush=True)
                 if not readers:
                     readers = [
@@ -175,7 +185,7 @@ def live(
     return days, [json.loads(line) for path in said for line in path.read_text().splitlines()]
 
 
-def _measured(folder: Path, seconds: float) -> Day:
+def _measured(folder: Path, seconds: float, processor: float) -> Day:
     status = Path("/proc/self/status").read_text()
     told = dict(line.split(":", 1) for line in status.splitlines())
     stored = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
@@ -185,6 +195,7 @@ def _measured(folder: Path, seconds: float) -> Day:
     return Day(
         ended=time.time(),
         seconds=seconds,
+        processor=processor,
         rss=int(told["VmRSS"].split()[0]) * 1024,
         files=len(list(Path("/proc/self/fd").iterdir())),
         threads=int(told["Threads"]),
