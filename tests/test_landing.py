@@ -123,6 +123,7 @@ def test_a_file_is_known_by_its_content(data: Path) -> None:
     assert query("select count(*) from registre.fichiers") == [(1,)]
 
 
+@pytest.mark.slow
 def test_a_later_file_corrects_and_adds_without_doubling(data: Path) -> None:
     write(data, "services_publics_plus", "a.csv", export(*ROWS))
     land("services_publics_plus")
@@ -298,6 +299,7 @@ def test_real_files_drive_the_sandbox_out_of_their_source(data: Path) -> None:
     assert land("perceval").origin == "reel"
 
 
+@pytest.mark.slow
 def test_real_counts(data: Path) -> None:
     drop_real_files(data)
     for source in ("services_publics_plus", "ssmsi", "structures", "perceval"):
@@ -352,6 +354,7 @@ def test_a_damaged_copy_loses_nothing(data: Path, file: str, damage: str) -> Non
     assert covered == (read,)
 
 
+@pytest.mark.slow
 def test_a_killed_landing_is_done_again_without_loss_or_double(data: Path) -> None:
     rows = [f"{i};06/10/2022 15:07;Titre;Texte {i};Positif;1" for i in range(1, 30_001)]
     write(data, "services_publics_plus", "export.csv", export(*rows))
@@ -439,6 +442,7 @@ def test_a_word_or_a_date_that_cannot_be_sets_its_row_aside(data: Path) -> None:
     assert [row[0] for row in experiences()] == [1]
 
 
+@pytest.mark.slow
 def test_a_wrong_file_is_undone_by_taking_the_right_one_again(data: Path) -> None:
     write(data, "services_publics_plus", "juste.csv", export(*ROWS))
     land("services_publics_plus")
@@ -557,6 +561,7 @@ def test_names_of_files_and_headers_are_protected_too(data: Path) -> None:
             assert b"exemple.fr" not in path.read_bytes(), path
 
 
+@pytest.mark.slow
 def test_sources_land_side_by_side_and_each_says_how_it_went(data: Path) -> None:
     write(data, "services_publics_plus", "export.csv", export(*ROWS))
     write(data, "ssmsi", "faux.csv", "a;b\n1;2\n")
@@ -620,6 +625,7 @@ def test_what_was_seen_is_told_as_a_dictionary_would(monkeypatch: pytest.MonkeyP
     assert len(known.runs) > 1  # else nothing was looked up in several
 
 
+@pytest.mark.slow
 def test_a_row_that_bears_a_whole_md5_is_the_same_row(data: Path) -> None:
     write(data, "services_publics_plus", "a.csv", export(*ROWS))
     land("services_publics_plus")

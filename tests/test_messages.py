@@ -382,6 +382,7 @@ def test_a_model_is_the_same_whatever_the_order_and_after_it_was_kept() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_message_reads_the_same_alone_or_in_a_crowd() -> None:
     names = ("besoins", "themes", "tonalite")
     reader = messages.Reader(
@@ -436,6 +437,7 @@ def test_an_experience_is_what_its_author_wrote_and_nothing_else(tmp_path: Path)
     assert (one.text, one.tone, one.tags) == ("Titre. Texte", "negatif", {"relation": "negatif"})
 
 
+@pytest.mark.slow
 def test_labels_are_set_against_those_of_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

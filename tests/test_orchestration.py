@@ -299,6 +299,7 @@ print(reads)
 """
 
 
+@pytest.mark.slow
 def test_readers_meet_no_error_while_publications_follow_each_other(
     shelf: Stores, tmp_path: Path
 ) -> None:
@@ -468,6 +469,7 @@ def test_a_swap_sweeps_what_a_killed_one_left(data: Path) -> None:
         assert [path.resolve() for path in data.glob("site-*")] == [stores.site().resolve()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_the_tools_of_the_site_die_with_the_build(tmp_path: Path, number: signal.Signals) -> None:
     build = subprocess.Popen(

@@ -118,6 +118,7 @@ def test_a_column_is_redacted_and_its_nulls_stay() -> None:
     ]
 
 
+@pytest.mark.slow
 @given(st.lists(st.one_of(st.none(), st.text()), max_size=20))
 def test_column_and_single_text_agree(texts: list[str | None]) -> None:
     column = pa.chunked_array([pa.array(texts, pa.string())])
@@ -164,6 +165,7 @@ def test_silence_means_redaction_and_drop_means_gone(data) -> None:
 CANARY = "camille.canari@exemple.fr, 06 39 98 12 34, je m'appelle Camille Canariov"
 
 
+@pytest.mark.slow
 def test_no_table_lets_a_canary_through(data) -> None:
     """Whatever a source declares, what is not said to be kept is redacted, hidden or gone."""
     admitted_count = 0

@@ -198,6 +198,7 @@ def everything(data: Path) -> bytes:
     return b"".join(path.read_bytes() for path in sorted(data.rglob("*")) if path.is_file())
 
 
+@pytest.mark.slow
 def test_a_pseudonym_is_erased_and_kept_out(landed: Path) -> None:
     total = raw("select count(*) from raw_mastodon.statuses")[0][0]
     ((pseudonym, count),) = raw(
@@ -219,6 +220,7 @@ def test_a_pseudonym_is_erased_and_kept_out(landed: Path) -> None:
         rights.erase(pseudonym="0" * 32)
 
 
+@pytest.mark.slow
 def test_a_reference_is_erased_from_a_store_made_anew_too(landed: Path, monkeypatch) -> None:
     ((pseudonym,),) = raw("select min(uri) from raw_mastodon.statuses")
     erased = rights.erase(source="mastodon", reference=pseudonym)
@@ -238,6 +240,7 @@ def test_a_reference_is_erased_from_a_store_made_anew_too(landed: Path, monkeypa
     assert erased.names == {pseudonym}
 
 
+@pytest.mark.slow
 def test_a_row_of_a_file_is_erased_by_its_reference(data: Path) -> None:
     folder = data / "depot/pre_plainte"
     folder.mkdir(parents=True)
@@ -270,6 +273,7 @@ def made_again() -> None:
     publication.publish(stores.warehouse(), stores.published(), stores.published_parquet())
 
 
+@pytest.mark.slow
 def test_an_erasure_is_proven_in_every_file(landed: Path) -> None:
     ((pseudonym, count),) = raw(
         "select uri, count(*) from raw_mastodon.statuses group by 1 order by 2, 1 limit 1"
@@ -322,6 +326,7 @@ def test_the_report_of_an_erasure_names_nobody(landed: Path) -> None:
 # ---- keys -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_rotation_renames_everybody_and_doubles_nobody(data: Path, monkeypatch) -> None:
     monkeypatch.setattr(sandbox, "world", lambda: World(date(2026, 3, 1), TODAY))
     landings.land("mastodon")
@@ -349,6 +354,7 @@ def test_a_rotation_renames_everybody_and_doubles_nobody(data: Path, monkeypatch
 KEY = "une clé d'entrepôt"
 
 
+@pytest.mark.slow
 def test_the_raw_store_is_unreadable_without_its_key(data: Path, monkeypatch) -> None:
     folder = data / "depot/pre_plainte"
     folder.mkdir(parents=True)
@@ -461,6 +467,7 @@ def test_node_is_given_no_secret(tmp_path: Path, monkeypatch) -> None:
 WRITTEN = {"bigint": "1", "double": "1", "date": "2026-03-01", "timestamp": "2026-03-01T10:00:00Z"}
 
 
+@pytest.mark.slow
 def test_a_canary_in_every_column_of_every_file_is_written_nowhere(data: Path) -> None:
     """What is kept as it is bears no canary: its key would be one, which the door refuses."""
     canary = "je m'appelle Camille Canariov, camille.canariov@exemple.fr, 06 39 98 12 34"

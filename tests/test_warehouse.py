@@ -794,6 +794,7 @@ def insert(path: Path, table: str, rows: list[dict[str, Any]]) -> None:
         connection.execute(f"insert into {table} by name from rows")
 
 
+@pytest.mark.slow
 def test_what_the_minute_adds_is_what_a_whole_run_makes(dbt: Dbt, tmp_path: Path) -> None:
     raw = tmp_path / "raw.duckdb"
     kept = ("registre.", "raw_geographie.")
