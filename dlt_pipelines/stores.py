@@ -130,6 +130,7 @@ def attach(
 def _limit(connection: duckdb.DuckDBPyConnection) -> None:
     """Hold DuckDB to the memory of the setting: it would keep what it read in most of the RAM."""
     connection.execute("set memory_limit = ?", [os.environ.get("CYBERIMPACT_MEMORY") or MEMORY])
+    connection.execute("set enable_progress_bar = false")  # ours tells progress, in French
 
 
 def attaching(

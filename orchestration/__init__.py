@@ -1,6 +1,7 @@
 """When things run: every arrow is launched from here and nothing is computed here."""
 
 import os
+import warnings
 
 from dlt_pipelines import stores
 
@@ -14,3 +15,5 @@ os.environ["DO_NOT_TRACK"] = "1"
 if stores.key():
     os.environ["DBT_ENV_SECRET_STORE_KEY"] = stores.key()
 os.umask(0o077)  # what is written is for the one who writes it
+# The journal of runs is declared in dagster.yaml, by a setting that Dagster calls a beta.
+warnings.filterwarnings("ignore", message="Handling yaml-defined logging")

@@ -59,7 +59,7 @@ def main() -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="commande")
     served = argparse.ArgumentParser(add_help=False)
-    served.add_argument("--port", type=int, default=8000, help="port du site (8000)")
+    served.add_argument("--port", type=_port, default=8000, help="port du site (8000)")
     commands.add_parser("build", help="prendre, construire, contrôler, publier, faire le site")
     commands.add_parser("run", help="build, puis servir le site", parents=[served])
     commands.add_parser("serve", help="servir le site déjà construit", parents=[served])
@@ -69,7 +69,7 @@ def main() -> int:
     )
     commands.add_parser("suivi", help="suivre sans s'arrêter les sources rapides, à la seconde")
     ui = commands.add_parser("dagster", help="ouvrir l'interface de Dagster et son horloge")
-    ui.add_argument("--port", type=int, default=3000, help="port de l'interface (3000)")
+    ui.add_argument("--port", type=_port, default=3000, help="port de l'interface (3000)")
     sql = commands.add_parser("sql", help="interroger les tables publiées, en lecture seule")
     sql.add_argument("-c", dest="query", metavar="requête", help="une requête, puis sortir")
     commands.add_parser("status", help="l'état en un écran")
@@ -417,6 +417,19 @@ def restore(copy: Path, replace: bool) -> int:
     return 0
 
 
+# Dagster's words for what became of a run → ours.
+STATUSES = {
+    "QUEUED": "en attente",
+    "NOT_STARTED": "en attente",
+    "STARTING": "en cours",
+    "STARTED": "en cours",
+    "SUCCESS": "réussi",
+    "FAILURE": "en échec",
+    "CANCELING": "interrompu",
+    "CANCELED": "interrompu",
+}
+
+
 def status() -> int:
     from orchestration import alerts, state
     from orchestration.runs import open_instance
@@ -428,9 +441,12 @@ def status() -> int:
         if run:
             when = _told(run.started) if run.started else "en attente"
             lasted = f", {run.seconds:.0f} s" if run.seconds else ""
-            console.print(f"[bold]{label:<21}[/] {run.job} · {run.status} · {when}{lasted}")
+            told = STATUSES.get(run.status, run.status)
+            console.print(f"[bold]{label:<21}[/] {run.job} · {told} · {when}{lasted}")
     if now.published is None:
-        console.print("Aucune publication. Remède : lancer `make build`.")
+        under_way = now.last_run and STATUSES.get(now.last_run.status) == "en cours"
+        remedy = "attendre la fin du run" if under_way else "lancer `make build`"
+        console.print(f"Aucune publication. Remède : {remedy}.")
         return 1
     console.print(f"[bold]{'Dernière publication':<21}[/] {_told(now.published)}")
     console.print(_sources_table(now.sources))
@@ -508,7 +524,8 @@ def triage(arguments: argparse.Namespace) -> int:
 def _sources_table(sources: Iterable["Source"]) -> Table:
     names = ("Source", "Origine", "Lignes", "Jusqu'au", "Prise", "Écartées", "Refusés")
     table = Table(*names, box=SIMPLE_HEAD, pad_edge=False)
-    table.columns[0].no_wrap, table.columns[0].overflow = True, "ellipsis"
+    for column in table.columns[1:]:  # on a narrow screen the name gives way, not the figures
+        column.no_wrap = True
     origins = {"reel": "réelle", "bac_a_sable": "inventée", None: "–"}
     for source in sources:
         hours = source.hours
@@ -530,6 +547,12 @@ def _new_log() -> Path:
     for old in sorted(folder.glob("build-*.log"))[:-LOGS_KEPT]:
         old.unlink()
     return folder / f"build-{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.log"
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65_535:
+        raise argparse.ArgumentTypeError(f"« {text} » n'est pas un port : un nombre de 1 à 65535")
+    return int(text)
 
 
 def _told(moment: datetime) -> str:
