@@ -151,7 +151,6 @@ def messages(connection: duckdb.DuckDBPyConnection) -> int:
 
 def _repeat(connection: duckdb.DuckDBPyConnection, rows: int) -> None:
     experiences = TABLES["raw_services_publics_plus.experiences"]
-    connection.execute("set enable_progress_bar = false")
     connection.execute(_HALVES.format(tone=experiences.tone))
     connection.execute(
         "create temp table sizes as select tone, count(*) as size from halves group by tone"

@@ -99,7 +99,7 @@ def connect(path: Path, read_only: bool = False, storage: str = "") -> duckdb.Du
         return connection
     config = {"storage_compatibility_version": storage} if storage else {}
     connection = duckdb.connect(path, read_only=read_only, config={**config})
-    _limit(connection)
+    _set_up(connection)
     return connection
 
 
@@ -116,7 +116,7 @@ def attach(
     Raises:
         StoreKeyError: as `connect` does.
     """
-    _limit(connection)
+    _set_up(connection)
     for statement in attaching(path, alias, read_only, storage, under):
         try:
             connection.execute(statement)
@@ -127,8 +127,8 @@ def attach(
             raise StoreKeyError(unfit(path, str(error))) from None
 
 
-def _limit(connection: duckdb.DuckDBPyConnection) -> None:
-    """Hold DuckDB to the memory of the setting: it would keep what it read in most of the RAM."""
+def _set_up(connection: duckdb.DuckDBPyConnection) -> None:
+    # It would keep what it read in most of the RAM.
     connection.execute("set memory_limit = ?", [os.environ.get("CYBERIMPACT_MEMORY") or MEMORY])
     connection.execute("set enable_progress_bar = false")  # ours tells progress, in French
 
@@ -187,7 +187,6 @@ def rewrite(path: Path, storage: str, before: str | None = None) -> None:
     fresh = path.with_suffix(".fresh")
     fresh.unlink(missing_ok=True)  # with what a rewriting that was killed left
     with closing(duckdb.connect()) as connection:
-        connection.execute("set enable_progress_bar = false")
         attach(connection, path, "old", under=before)
         attach(connection, fresh, "fresh", storage=storage)
         connection.execute("copy from database old to fresh")

@@ -136,7 +136,6 @@ def _unmake(*steps: str) -> None:
 def _remember(warehouse: Path, fresh: Path) -> None:
     """Write to `fresh` what a warehouse remembers, of the posts alone that the raw store holds."""
     with closing(duckdb.connect()) as connection:
-        connection.execute("set enable_progress_bar = false")
         stores.attach(connection, stores.raw(), "raw", read_only=True)
         stores.attach(connection, warehouse, "old")
         stores.attach(connection, fresh, "fresh")
