@@ -640,12 +640,13 @@ def test_a_row_that_bears_a_whole_md5_is_the_same_row(data: Path) -> None:
 
 def test_the_lake_holds_every_row_of_tables_written_in_turns(data: Path, monkeypatch) -> None:
     monkeypatch.setattr(lake, "ROWS", 3_000)
+    counts = {"tweets": 20_000, "comptes": 10_000}
     with duckdb.connect(stores.raw()) as store:
         store.execute("create schema raw_x")
-        for table, rows in (("tweets", 20_000), ("comptes", 10_000)):
+        for table, rows in counts.items():
             store.execute(f"create table raw_x.{table} as select range as id from range({rows})")
-    lake.fill({"raw_x": ["tweets", "comptes"]})
-    for table, rows in (("tweets", 20_000), ("comptes", 10_000)):
+    lake.fill({"raw_x": list(counts)})
+    for table, rows in counts.items():
         files = data / "lac/raw/raw_x" / table / "*.parquet"
         assert duckdb.sql(f"select count(*), count(distinct id) from '{files}'").fetchall() == [
             (rows, rows)
