@@ -93,6 +93,12 @@ def machine() -> dict[str, object]:
     }
 
 
+def peak_mib() -> float:
+    """Return what this process held at most, MiB; `ru_maxrss` would count its parent's too."""
+    status = Path("/proc/self/status").read_text("utf-8")
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
 def _shown(value: float | int | str | None) -> str:
     if isinstance(value, float):
         return f"{value:,.3f}" if abs(value) < 100 else f"{value:,.0f}"

@@ -280,22 +280,24 @@ def base(rows: int, built: Path | None) -> Path:
     folder = Path(gettempdir(), "cyberimpact-freshness", str(rows))
     done = folder / "fait"
     if not done.exists():
-        if built and (built / str(rows)).exists():
-            shutil.copytree(built / str(rows), folder, ignore=shutil.ignore_patterns("voies"))
+        whole = [sys.executable, "-m", "benchmarks.freshness", "--construire", str(folder)]
+        if built and (world := built / str(rows)).exists():
+            leave_out = shutil.ignore_patterns("voies")
+            shutil.copytree(world, folder, ignore=leave_out, dirs_exist_ok=True)
+            whole += ["--built", str(built)]
         folder.mkdir(parents=True, exist_ok=True)
         worlds.raw_of(rows, folder)
         made_real(folder)
-        whole = [sys.executable, "-m", "benchmarks.freshness", "--construire", str(folder)]
         subprocess.run(whole, check=True)  # noqa: S603
         done.touch()
     return folder
 
 
-def build(folder: Path) -> None:
+def build(folder: Path, *, is_built: bool) -> None:
     os.environ["CYBERIMPACT_DATA"] = str(folder)
     from orchestration import marks, publication, warehouse
 
-    if stores.warehouse().exists():
+    if is_built:
         marks.put("projet", warehouse._code(), "")
     elif error := warehouse.broken(warehouse.refresh(lambda line: None).nodes):
         raise error
@@ -319,7 +321,7 @@ def main() -> None:
     parser.add_argument("--construire", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.construire:
-        build(asked.construire)
+        build(asked.construire, is_built=asked.built is not None)
         return
     measures = Measures()
     for rows in asked.rows:

@@ -40,7 +40,7 @@ from typing import Any
 
 import duckdb
 
-from benchmarks import Metric, record, worlds, worsened
+from benchmarks import Metric, peak_mib, record, worlds, worsened
 from dlt_pipelines import stores
 
 HERE = Path(__file__).parent
@@ -351,12 +351,6 @@ def _resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _peak() -> float:
-    """Return the MiB that this process held at most; `ru_maxrss` would count its parent's too."""
-    status = Path("/proc/self/status").read_text("utf-8")
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
-
-
 def _cpu() -> float:
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
@@ -415,7 +409,7 @@ def _rebuilt() -> Found:
     return {
         "seconds": seconds,
         "cpu": cpu,
-        "peak_mb": _peak(),
+        "peak_mb": peak_mib(),
         "spilled_mb": meter.spilled / 2**20,
         "layers": layers,
         "bytes": _on_disk(),
@@ -454,7 +448,7 @@ def _made(way: str) -> Found:
     return {
         "seconds": time.perf_counter() - started,
         "cpu": _cpu() - before,
-        "peak_mb": _peak(),
+        "peak_mb": peak_mib(),
     }
 
 

@@ -17,11 +17,9 @@ is given to both; a message that is repeated counts without being read.
 import argparse
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -32,8 +30,8 @@ from typing import Any
 
 import duckdb
 
-from benchmarks import Metric, record, worlds
-from benchmarks.rebuild import OUTPUTS, _path
+from benchmarks import Metric, peak_mib, record, worlds
+from benchmarks.rebuild import OUTPUTS, _folder, _messages, _path
 from deploy.spark import compare
 from deploy.spark.cluster import Cluster
 
@@ -60,7 +58,7 @@ def main() -> int:
     os.environ.setdefault("CYBERIMPACT_MEMORY", "2GB")
     os.environ["CYBERIMPACT_THREADS"] = str(os.cpu_count())
     found: dict[int, dict[str, Found]] = {}
-    with _folder(asked.folder) as folder:
+    with _folder(asked.folder and asked.folder.resolve()) as folder:
         for rows in sorted(asked.rows):
             found[rows] = {engine: _run(engine, rows, folder, asked) for engine in ENGINES}
             differ = compare.differences(
@@ -80,16 +78,6 @@ def main() -> int:
     return 0
 
 
-@contextmanager
-def _folder(asked: Path | None) -> Iterator[Path]:
-    if asked:
-        asked.mkdir(parents=True, exist_ok=True)
-        yield asked.resolve()
-    else:
-        with tempfile.TemporaryDirectory(prefix="mesure-") as folder:
-            yield Path(folder)
-
-
 def _run(engine: str, rows: int, folder: Path, asked: argparse.Namespace) -> Found:
     """Measure one engine on a data folder of its own, where `base` says what was read."""
     data = folder / f"{rows}-{engine}"
@@ -103,12 +91,11 @@ def _run(engine: str, rows: int, folder: Path, asked: argparse.Namespace) -> Fou
             shutil.copy(folder / f"{rows}-duckdb" / "raw.duckdb", data)
         shutil.copy(asked.base / "warehouse.duckdb", data)
     command = [sys.executable, "-m", "benchmarks.spark", str(data), "--one", engine]
-    if rows == _messages(asked.base):
+    if rows == _held(asked.base):
         command.append("--texts")
     environment = {**os.environ, "CYBERIMPACT_DATA": str(data), "CYBERIMPACT_ENGINE": engine}
     made = Cluster(data / "cluster", memory=EXECUTOR, driver_memory="2g")
-    with suppress(FileNotFoundError):
-        shutil.rmtree(made.folder)
+    shutil.rmtree(made.folder, ignore_errors=True)
     try:
         if engine == "spark":
             made.start()
@@ -127,7 +114,7 @@ def _run(engine: str, rows: int, folder: Path, asked: argparse.Namespace) -> Fou
     return found
 
 
-def _messages(data: Path) -> int:
+def _held(data: Path) -> int:
     with duckdb.connect(str(data / "raw.duckdb"), read_only=True) as raw:
         return worlds.messages(raw)
 
@@ -184,7 +171,7 @@ def _measured(engine: str, rounds: int, data: Path, *, texts: bool) -> Found:
     warehouse._close()
     if engine == "spark":
         cluster.end(warehouse._known(), warehouse.LAYERS)
-    found["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    found["peak_mib"] = round(peak_mib())
     return found
 
 
@@ -211,31 +198,35 @@ def _give(data: Path) -> None:
 # --- what is told ---------------------------------------------------------------------------------
 
 
+def _warm(told: Found, what: str) -> float:
+    """Return the seconds of the rounds after the first, which is cold, if there are any."""
+    return median(told[what][1:] or told[what])
+
+
 def _told(found: dict[int, dict[str, Found]]) -> Iterator[Metric]:
     for rows, engines in found.items():
-        label = f"{rows / 1e6:g} M de messages".replace(".", ",")
+        label = _messages(rows)
         for engine, told in engines.items():
             for what in ("comptes", "textes"):
                 if what in told:
-                    cold, *warm = told[what]
-                    yield Metric(f"{label}, {what}, {engine} : à froid", cold, "s")
-                    yield Metric(f"{label}, {what}, {engine}", median(warm or [cold]), "s")
+                    yield Metric(f"{label}, {what}, {engine} : à froid", told[what][0], "s")
+                    yield Metric(f"{label}, {what}, {engine}", _warm(told, what), "s")
             if "lac" in told:
                 yield Metric(f"{label}, {engine} : dépôt au lac", told["lac"], "s")
             memory = max(told["peak_mib"], told["cluster_mib"])
             yield Metric(f"{label}, {engine} : mémoire", memory, "Mio")
         for what in ("comptes", "textes"):
             if what in engines["spark"]:
-                ours, theirs = (median(engines[name][what][1:]) for name in ENGINES)
+                ours, theirs = (_warm(engines[name], what) for name in ENGINES)
                 yield Metric(f"{label}, {what} : spark ÷ duckdb", theirs / ours, "rapport")
     least, most = min(found), max(found)
     for engine in ENGINES:
-        (few, many) = (median(found[rows][engine]["comptes"][1:]) for rows in (least, most))
+        few, many = (_warm(found[rows][engine], "comptes") for rows in (least, most))
         each = (many - few) / max(1, most - least)
         yield Metric(f"{engine} : comptes, par message de plus", each * 1e6, "µs")
         yield Metric(f"{engine} : un milliard de messages, comptes", each * DAY / 3600, "h")
         if "textes" in found[least][engine]:
-            text = median(found[least][engine]["textes"][1:]) / least
+            text = _warm(found[least][engine], "textes") / least
             yield Metric(f"{engine} : textes, par message", text * 1e6, "µs")
             yield Metric(f"{engine} : un milliard de messages, textes", text * DAY / 3600, "h")
 
