@@ -180,8 +180,10 @@ def _give(data: Path) -> None:
     from dbt_project.udfs import spark
     from dlt_pipelines import stores
 
-    session = spark.connected()
-    with closing(stores.connect(data / "warehouse.duckdb", read_only=True)) as warehouse:
+    with (
+        spark.connected() as session,
+        closing(stores.connect(data / "warehouse.duckdb", read_only=True)) as warehouse,
+    ):
         warehouse.execute("set timezone = 'UTC'")
         for schema, table in warehouse.execute(
             "select schema_name, table_name from duckdb_tables()"

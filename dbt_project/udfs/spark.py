@@ -57,8 +57,7 @@ class Job(PythonJobHelper):
     def submit(self, compiled_code: str) -> None:
         words: dict[str, Any] = {}
         exec(compile(compiled_code, "<dbt>", "exec"), words)  # noqa: S102 – the model itself
-        spark = connected()
-        with duckdb.connect() as session:
+        with connected() as spark, duckdb.connect() as session:
             session.execute("set timezone = 'UTC'")
             session.execute("set memory_limit = ?", [os.environ.get("CYBERIMPACT_MEMORY", "2GB")])
             dbt = words["dbtObj"](partial(table, spark, session))
@@ -78,16 +77,18 @@ class Job(PythonJobHelper):
 
 
 def connected() -> SparkSession:
-    """Return the session of Spark Connect that the Python models share."""
+    """Return a session of Spark Connect, to be closed.
+
+    A new one each time: a session goes on seeing the files of a table that another has replaced.
+    """
     return SparkSession.builder.remote(
         os.environ.get("CYBERIMPACT_SPARK_CONNECT", "sc://127.0.0.1:15002")
-    ).getOrCreate()
+    ).create()
 
 
 def declare(schemas: dict[str, list[str]]) -> None:
     """Tell Spark the raw tables, with the columns of the store and the files of the lake."""
-    spark = connected()
-    with closing(stores.connect(stores.raw(), read_only=True)) as raw:
+    with connected() as spark, closing(stores.connect(stores.raw(), read_only=True)) as raw:
         for schema, tables in schemas.items():
             spark.sql(f"create schema if not exists {schema}")
             for name in tables:
@@ -124,10 +125,10 @@ def mirror(known: Collection[tuple[str, str]], layers: Iterable[str]) -> None:
     The marts and the seeds are copied, the rest is read where it lies; a table that is not `known`,
     and what no table points to any more, are deleted.
     """
-    spark, fresh = connected(), stores.warehouse().with_suffix(".fresh")
+    fresh = stores.warehouse().with_suffix(".fresh")
     fresh.unlink(missing_ok=True)
     used = set()
-    with closing(stores.connect(fresh)) as session:
+    with connected() as spark, closing(stores.connect(fresh)) as session:
         session.execute("set timezone = 'UTC'")
         for schema in layers:
             session.execute(f"create schema {schema}")
