@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyspark
@@ -39,7 +39,6 @@ class Cluster:
     cores: int = 1  # of each worker
     memory: str = "1g"  # of each worker's executor
     driver_memory: str = "1g"
-    settings: dict[str, str] = field(default_factory=dict)
 
     def start(self) -> None:
         for folder in (self.folder, self.folder / "tmp"):
@@ -77,7 +76,6 @@ class Cluster:
                 f"jdbc:derby:;databaseName={metastore};create=true",
             # Clients that were killed keep what they took of a pool: ten, and the server hangs.
             "spark.hadoop.datanucleus.connectionPoolingType": "NONE",
-            **self.settings,
         }  # fmt: skip
         options = [f"--conf={name}={value}" for name, value in settings.items()]
         defaults = Path(__file__).with_name("spark-defaults.conf")
