@@ -455,14 +455,16 @@ class Door:
         typed = self._last_of_each_key(self._quarantine(self._allowed(judged)))
         if self.remember:
             self.seen.append(typed.select(self.key))
-        for column in self.kept:
-            treat = {
-                privacy.REDACT: privacy.redact_column,
-                privacy.PSEUDONYMISE: privacy.pseudonymise_column,
-            }.get(column.personal)
-            if treat and column.data_type == "text":
-                index = typed.schema.get_field_index(column.name)
-                typed = typed.set_column(index, column.name, treat(typed[column.name]))
+        texts = [column for column in self.kept if column.data_type == "text"]
+        said = [column.name for column in texts if column.personal == privacy.REDACT]
+        treated = dict(
+            zip(said, privacy.redact_columns([typed[name] for name in said]), strict=True)
+        )
+        for column in texts:
+            if column.personal == privacy.PSEUDONYMISE:
+                treated[column.name] = privacy.pseudonymise_column(typed[column.name])
+        for name, values in treated.items():
+            typed = typed.set_column(typed.schema.get_field_index(name), name, values)
         self.memory.register("typed", typed)
         told = self._run(
             f"select {self.hashes}, _empreinte"

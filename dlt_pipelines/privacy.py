@@ -10,7 +10,7 @@ import hmac
 import os
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import reduce
 from itertools import compress
 from pathlib import Path
@@ -69,7 +69,25 @@ def redact(text: str, kinds: Iterable[Kind] = KINDS) -> str:
 
 def redact_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Redact a column of text; nulls stay null."""
-    hinted = [_hinted(column, kind) for kind in KINDS]
+    return redact_columns([column])[0]
+
+
+def redact_columns(columns: Sequence[pa.ChunkedArray]) -> list[pa.ChunkedArray]:
+    """Redact columns of text of one length; nulls stay null.
+
+    Together: each call makes RE2 read all hints anew, 50 ms however few the texts are.
+    """
+    if not columns:
+        return []
+    every = pa.chunked_array([chunk for column in columns for chunk in column.chunks], pa.string())
+    hinted = [_hinted(every, kind) for kind in KINDS]
+    return [
+        _redacted(column, [mask.slice(number * len(column), len(column)) for mask in hinted])
+        for number, column in enumerate(columns)
+    ]
+
+
+def _redacted(column: pa.ChunkedArray, hinted: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
     suspect = reduce(pc.or_, hinted)
     if not pc.any(suspect).as_py():
         return column
