@@ -7,8 +7,12 @@ import os
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass
 from functools import cache
+from graphlib import TopologicalSorter
+from itertools import chain
 from pathlib import Path
 from typing import Any
+
+import duckdb
 
 from dbt_project.udfs import progress
 from dlt_pipelines import stores
@@ -126,36 +130,84 @@ def build(arguments: Iterable[str], report: Report) -> list[Node]:
     return _run(["build", *arguments], report)
 
 
-def follow(tag: str, report: Report) -> list[Node]:
+def follow(tag: str, report: Report, part: int | None = None) -> list[Node]:
     """Add what is new to the models tagged `tag`, and return what became of each node.
 
     Of the checks, those that would stop a publication of the marts among them, and read nothing
     else: what a whole build checked besides, of what no landing of the minute can change, stands.
+
+    Args:
+        tag: what the models are tagged with.
+        report: called with each line of progress.
+        part: which of its `parts` is built, after those before it; all of them by default.
     """
     marks.forget("warehouse")
-    nodes = _runner().manifest.nodes
+    following = _following(tag)
+    chosen = following.parts if part is None else following.parts[part : part + 1]
+    asked = ["--select", *chain.from_iterable(chosen), "--indirect-selection", "empty"]
+    os.environ[progress.FOLLOWS] = "1"
+    try:
+        return _run(
+            ["build", *asked, "--vars", "{suivi: true}", "--cache-selected-only"],
+            report,
+            following.runner,
+        )
+    finally:
+        del os.environ[progress.FOLLOWS]
+
+
+def parts(tag: str) -> int:
+    """Return in how many parts what is tagged `tag` can be built: a model in Python ends one."""
+    return len(_following(tag).parts)
+
+
+@dataclass(frozen=True)
+class _Following:
+    """A runner that knows what is followed and no more, and its models and checks by part."""
+
+    runner: Any
+    parts: list[list[str]]
+
+
+@cache
+def _following(tag: str) -> _Following:
+    # At each run, dbt walks through the graph of all that its manifest holds: 0.6 s of 700 nodes.
+    manifest = _runner().manifest.deepcopy()
+    manifest.build_parent_and_child_maps()
+    nodes, parents = manifest.nodes, manifest.parent_map
     chosen = {
         unique_id: node
         for unique_id, node in nodes.items()
         if node.resource_type == "model" and tag in node.tags
     }
-    checks = [
-        node.name
-        for node in nodes.values()
+    checks = {
+        unique_id: node
+        for unique_id, node in nodes.items()
         if node.resource_type == "test"
         and node.config.severity.lower() == "error"
         and chosen.keys() >= set(node.depends_on.nodes)
         and any(chosen[tested].schema == "marts" for tested in node.depends_on.nodes)
-    ]
-    asked = ["--select", f"tag:{tag}", *checks, "--indirect-selection", "empty"]
-    os.environ[progress.FOLLOWS] = "1"
-    try:
-        return _run(["build", *asked, "--vars", "{suivi: true}"], report)
-    finally:
-        del os.environ[progress.FOLLOWS]
+    }
+    followed = chosen | checks
+    known: dict[str, Any] = {}  # what is followed, and all that it comes from
+    waiting = list(followed)
+    while waiting:
+        if (unique_id := waiting.pop()) in nodes and unique_id not in known:
+            known[unique_id] = nodes[unique_id]
+            waiting += parents[unique_id]
+    order = TopologicalSorter({one: parents[one] for one in sorted(known)})
+    parts: list[list[str]] = [[]]
+    for unique_id in order.static_order():
+        if node := followed.get(unique_id):
+            parts[-1].append(node.name)
+            if node.resource_type == "model" and node.language == "python":
+                parts.append([])
+    manifest.nodes = known
+    manifest.unit_tests.clear()
+    return _Following(_dbt(manifest), [part for part in parts if part])
 
 
-def _run(arguments: list[str], report: Report) -> list[Node]:
+def _run(arguments: list[str], report: Report, runner: Any = None) -> list[Node]:
     def announce(event: Any) -> None:
         if event.info.name != "NodeFinished":
             return
@@ -163,7 +215,7 @@ def _run(arguments: list[str], report: Report) -> list[Node]:
         if node.resource_type in ("model", "seed"):
             report(f"{node.node_relation.schema}.{node.node_name} · {result.execution_time:.1f} s")
 
-    runner = _runner()
+    runner = runner or _runner()
     runner.callbacks = [announce]
     if cluster.ENGINE == "spark":
         cluster.begin(_raw_state(), report)
@@ -173,9 +225,10 @@ def _run(arguments: list[str], report: Report) -> list[Node]:
         raise result.exception
     if cluster.ENGINE == "spark":
         cluster.end(_known(), LAYERS)
-    else:
-        _drop_temporary()
-    rows = _table_rows({(run.node.schema, run.node.name) for run in result.result.results})
+    with stores.connect(stores.warehouse()) as connection:
+        _drop_temporary(connection)
+        built = {(run.node.schema, run.node.name) for run in result.result.results}
+        rows = _table_rows(connection, built)
     return [_node(run, rows) for run in result.result.results]
 
 
@@ -279,7 +332,13 @@ def _runner() -> Any:
             f"Le projet dbt ne se lit pas : {parsed.exception} "
             "Remède : corriger le fichier nommé, puis relancer."
         )
-    return dbtRunner(manifest=parsed.result)
+    return _dbt(parsed.result)
+
+
+def _dbt(manifest: Any) -> Any:
+    from dbt.cli.main import dbtRunner
+
+    return dbtRunner(manifest=manifest)
 
 
 def _flags() -> list[str]:
@@ -327,18 +386,19 @@ def _raw_state() -> list[Any]:
     return state
 
 
-def _table_rows(wanted: Collection[tuple[str, str]]) -> dict[str, int]:
-    with stores.connect(stores.warehouse(), read_only=True) as connection:
-        tables = connection.execute(
-            "select schema_name, table_name from duckdb_tables() where schema_name in ?", [LAYERS]
-        ).fetchall()
-        return {
-            f"{schema}.{table}": connection.execute(
-                f'select count(*) from "{schema}"."{table}"'  # noqa: S608
-            ).fetchall()[0][0]
-            for schema, table in tables
-            if (schema, table) in wanted
-        }
+def _table_rows(
+    connection: duckdb.DuckDBPyConnection, wanted: Collection[tuple[str, str]]
+) -> dict[str, int]:
+    tables = connection.execute(
+        "select schema_name, table_name from duckdb_tables() where schema_name in ?", [LAYERS]
+    ).fetchall()
+    return {
+        f"{schema}.{table}": connection.execute(
+            f'select count(*) from "{schema}"."{table}"'  # noqa: S608
+        ).fetchall()[0][0]
+        for schema, table in tables
+        if (schema, table) in wanted
+    }
 
 
 def _node(run: Any, rows: dict[str, int]) -> Node:
@@ -355,14 +415,13 @@ def _node(run: Any, rows: dict[str, int]) -> Node:
     )
 
 
-def _drop_temporary() -> None:
+def _drop_temporary(connection: duckdb.DuckDBPyConnection) -> None:
     """Drop what dbt leaves, at each run, of every incremental model in Python."""
-    with stores.connect(stores.warehouse()) as connection:
-        for (name,) in connection.execute(
-            "select table_name from duckdb_tables() where schema_name = 'main'"
-            " and database_name = current_database()"
-        ).fetchall():
-            connection.execute(f'drop table main."{name}"')
+    for (name,) in connection.execute(
+        "select table_name from duckdb_tables() where schema_name = 'main'"
+        " and database_name = current_database()"
+    ).fetchall():
+        connection.execute(f'drop table main."{name}"')
 
 
 def _drop_orphans() -> None:

@@ -16,6 +16,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import inf
 from threading import Event
 from typing import Any
 
@@ -27,10 +28,10 @@ from dlt_pipelines.landings import Follower, Landing, LandingError
 from orchestration import alerts, assets, journal, marks, publication, state, warehouse
 from orchestration.runs import open_instance
 
-# Tags of the models: what each new message changes, and what is judged of it. What is judged costs
-# the same however little is new.
+# Tags of the models: what each new message changes, and what is judged of it. Judging costs the
+# same however little is new: it is done once in a while, in parts, and messages pass in between.
 MINUTE, HOUR = "minute", "heure"
-SECONDS_BETWEEN = {MINUTE: 0, HOUR: 60}
+SECONDS_BETWEEN_JUDGEMENTS = 60
 SECONDS_BETWEEN_REPORTS = 600  # to Dagster, of one thing: its history is not made for more
 LONGEST_REST = 300  # seconds, of a source that fails again and again
 SECONDS_TO_STOP = 5
@@ -95,7 +96,10 @@ class Worker:
         self._landing_seconds = 0.0
         self._new: dict[str, tuple[int, float]] = {}  # landed, not published: rows, asked at
         self._stale: set[str] = set()  # tags to build
-        self._built = dict.fromkeys(SECONDS_BETWEEN, 0.0)
+        self._judged = -inf  # when the last judgement began
+        self._judging: deque[int] = deque()  # parts that are left of the one under way
+        self._judged_marts: list[str] = []  # of those that are done, not published yet
+        self._has_passed = False  # the minute, since the last part
         self._reports = _Reports(instance)
         self._descriptions = warehouse.descriptions(assets.MANIFEST)
         self._stopping, self._may_stop, self._needs_whole = Event(), False, False
@@ -124,36 +128,18 @@ class Worker:
     def cycle(self) -> Cycle | None:
         """Publish what has landed since the last cycle; None if there is nothing to do yet."""
         self._land()
-        now = time.monotonic()
-        due = [
-            tag
-            for tag, seconds in SECONDS_BETWEEN.items()
-            if tag in self._stale and now - self._built[tag] >= seconds
-        ]
-        if not due or not self._has_base():
+        due = self._due()
+        if due is None or not self._has_base():
             self._reports.send()
             return None
         processor = time.process_time()
-        rows = {source: count for source, (count, _) in self._new.items()}
-        done = Cycle(rows, min((at for _, at in self._new.values()), default=time.time()))
-        done.seconds["prise"], self._landing_seconds = self._landing_seconds, 0.0
-        self._new = {}
-        for tag in due:
-            self._build(tag, done)
-            if tag == MINUTE and rows:
-                self.state.latencies.append(time.time() - done.asked)
-        if HOUR in due and not done.faults:
-            with done.step("alertes"):
-                outcome = alerts.send()
-                self._reports.alerted(outcome)
-                done.sent = outcome.sent
+        done = self._pass() if due == MINUTE else self._judge()
         self.state.cycles += 1
-        self.state.rows += sum(rows.values())
         self.state.save()
         journal.write(
             "cycle",
             job="suivi",
-            counts=rows,
+            counts=done.rows,
             seconds={name: round(spent, 3) for name, spent in done.seconds.items()},
             processor=round(time.process_time() - processor, 3),
             sent=done.sent or None,
@@ -202,7 +188,7 @@ class Worker:
                 marks.forget("warehouse")
                 self._needs_whole = True
             if landing:
-                self._stale |= SECONDS_BETWEEN.keys()
+                self._stale |= {MINUTE, HOUR}
                 rows, asked = self._new.get(name, (0, time.time() - landing.seconds))
                 self._landing_seconds = max(self._landing_seconds, landing.seconds)
                 self._new[name] = rows + landing.total("new") + landing.total("changed"), asked
@@ -210,35 +196,89 @@ class Worker:
         if not any(future.done() for future in self._coming.values()):
             self._stopping.wait(0.05)
 
-    def _build(self, tag: str, done: Cycle) -> None:
-        self._built[tag] = time.monotonic()
+    def _due(self) -> str | None:
+        """Return what to do now: a passage of the minute, a part of a judgement, or nothing.
+
+        They take turns: a message waits for one part at most, and a judgement ends.
+        """
+        is_waited_for = MINUTE in self._stale
+        if self._judging:
+            return MINUTE if is_waited_for and not self._has_passed else HOUR
+        if is_waited_for:
+            return MINUTE
+        is_early = time.monotonic() - self._judged < SECONDS_BETWEEN_JUDGEMENTS
+        return HOUR if HOUR in self._stale and not is_early else None
+
+    def _pass(self) -> Cycle:
+        """Build and publish what each new message changes."""
+        rows = {source: count for source, (count, _) in self._new.items()}
+        done = Cycle(rows, min((at for _, at in self._new.values()), default=time.time()))
+        done.seconds["prise"], self._landing_seconds = self._landing_seconds, 0.0
+        self._new = {}
         with self._stores(done):
-            with done.step(f"dbt {tag}"):
-                nodes = warehouse.follow(tag, lambda line: None)
-            for kind in ("model", "test"):
-                spent = sum(node.seconds for node in nodes if node.kind == kind)
-                done.seconds[f"dont {kind} {tag}"] = spent
-            self._reports.built(nodes)
-            if error := warehouse.broken(nodes):
-                done.faults.append(type(error).__name__)
-                self._note_fault(error)
-                return
-            marts = [
-                node.unique_id.split(".")[-1]
-                for node in nodes
-                if node.kind == "model" and ".fct_" in node.unique_id
-            ]
-            with done.step("publication"):
-                marks.forget("publication")
-                rows = publication.publish(
-                    stores.warehouse(),
-                    stores.published(),
-                    stores.published_parquet(),
-                    self._descriptions,
-                    only=marts,
-                )
-            self._reports.published(rows)
-        self._stale.discard(tag)
+            if (marts := self._build(MINUTE, done)) is None:
+                return done
+            self._publish(marts, done)
+        self._stale.discard(MINUTE)
+        self._has_passed = True
+        self.state.rows += sum(done.rows.values())
+        if done.rows:
+            self.state.latencies.append(time.time() - done.asked)
+        return done
+
+    def _judge(self) -> Cycle:
+        """Do one part of a judgement; publish and alert after the last one."""
+        done = Cycle({}, time.time())
+        if not self._judging:
+            self._judged, self._judged_marts = time.monotonic(), []
+            self._judging.extend(range(warehouse.parts(HOUR)))
+            self._stale.discard(HOUR)  # what lands from now on may have come too late for it
+        self._has_passed = False
+        with self._stores(done):
+            if (marts := self._build(HOUR, done, self._judging[0])) is None:
+                self._judging.clear()
+                self._stale.add(HOUR)
+                return done
+            self._judging.popleft()
+            self._judged_marts += marts
+            if not self._judging:
+                self._publish(self._judged_marts, done)
+        if not self._judging:
+            with done.step("alertes"):
+                outcome = alerts.send()
+                self._reports.alerted(outcome)
+                done.sent = outcome.sent
+        return done
+
+    def _build(self, tag: str, done: Cycle, part: int | None = None) -> list[str] | None:
+        """Build what is tagged `tag`, and return its marts; None if a model or a check failed."""
+        with done.step(f"dbt {tag}"):
+            nodes = warehouse.follow(tag, lambda line: None, part)
+        for kind in ("model", "test"):
+            spent = sum(node.seconds for node in nodes if node.kind == kind)
+            done.seconds[f"dont {kind} {tag}"] = spent
+        self._reports.built(nodes)
+        if error := warehouse.broken(nodes):
+            done.faults.append(type(error).__name__)
+            self._note_fault(error)
+            return None
+        return [
+            node.unique_id.split(".")[-1]
+            for node in nodes
+            if node.kind == "model" and ".fct_" in node.unique_id
+        ]
+
+    def _publish(self, marts: list[str], done: Cycle) -> None:
+        with done.step("publication"):
+            marks.forget("publication")
+            rows = publication.publish(
+                stores.warehouse(),
+                stores.published(),
+                stores.published_parquet(),
+                self._descriptions,
+                only=marts,
+            )
+        self._reports.published(rows)
         done.marts += marts
         self.state.fault = ""
 

@@ -95,6 +95,33 @@ def test_a_warehouse_of_another_version_waits_for_a_whole_build(data: Path) -> N
         assert worker._has_base()
 
 
+def test_a_judgement_is_cut_into_parts_that_follow_each_other(data: Path) -> None:
+    from orchestration import warehouse
+
+    nodes = json.loads(warehouse.manifest().read_text("utf-8"))["nodes"]
+    tagged = {one: node for one, node in nodes.items() if "heure" in node.get("tags", [])}
+    parts = warehouse._following("heure").parts
+    assert len(parts) == warehouse.parts("heure") > 1
+    place = {name: number for number, names in enumerate(parts) for name in names}
+    assert place.keys() >= {node["name"] for node in tagged.values()}
+    assert sum(map(len, parts)) == len(place)
+
+    def judged(unique_id: str) -> set[str]:
+        """Return what is built with it, and comes before it."""
+        found = set()
+        for parent in nodes[unique_id]["depends_on"].get("nodes", []):
+            if parent in nodes:
+                found |= {parent} & tagged.keys() or judged(parent)
+        return found
+
+    for unique_id, node in nodes.items():
+        if node["name"] in place:
+            before = [place[nodes[parent]["name"]] for parent in judged(unique_id)]
+            assert place[node["name"]] >= max(before, default=0), unique_id
+            if any(tagged[parent]["language"] == "python" for parent in judged(unique_id)):
+                assert place[node["name"]] > 0, unique_id
+
+
 def broken(_: Any) -> Any:
     raise requests.ConnectionError
 
