@@ -1168,10 +1168,8 @@ def test_hostile_text_is_shown_and_downloaded_as_text(before_nginx: Visit) -> No
     assert [cell for cell in cells if re.match(r"\s*[=+\-@]", cell)] == []
 
 
-def _found(path: Path, regex: str) -> bool:
-    """Say whether a file says what `regex` (RE2) matches; a store compresses its words."""
-    if path.suffix not in (".duckdb", ".parquet"):
-        return bool(re.search(regex.encode(), path.read_bytes()))
+def _said_in_store(path: Path, regex: str) -> bool:
+    """Say whether a store, which compresses its words, says what `regex` matches."""
     with duckdb.connect() as db:
         if path.suffix == ".duckdb":
             db.execute(f"attach '{path}' as store (read_only)")
@@ -1191,11 +1189,23 @@ def _found(path: Path, regex: str) -> bool:
 @pytest.mark.slow
 def test_what_the_sandbox_gives_away_is_written_nowhere(built: Path) -> None:
     """The invented people write names, numbers and addresses, and none is in any file."""
-    phone = r"(?:^|\W)(?:0|\+33 ?)6 ?39 ?98(?: ?\d\d){2}(?:\W|$)"
-    card = r"(?:^|[^\d.])411111\d{10}(?:\D|$)"  # not the decimals of a measure
+    # Written so that DuckDB and grep, a hundred times as fast as Python here, read them alike.
+    phone = r"(^|\W)(0|\+33 ?)6 ?39 ?98( ?[0-9][0-9]){2}(\W|$)"
+    card = r"(^|[^0-9.])411111[0-9]{10}([^0-9]|$)"  # not the decimals of a measure
     given = "|".join([*LAST_NAMES, r"@example\.org", phone, card])
-    assert _found(built / "raw.duckdb", r"\[nom\]"), "nothing was given away, nothing is proven"
-    for path in built.rglob("*"):
-        # What was handed in, by people or by the sandbox that plays them, stays as it was.
-        if path.is_file() and path.relative_to(built).parts[0] not in ("depot", "sandbox"):
-            assert not _found(path, given), path.relative_to(built)
+    assert _said_in_store(built / "raw.duckdb", r"\[nom\]"), "nothing was given, nothing is proven"
+    # What was handed in, by people or by the sandbox that plays them, stays as it was.
+    ours = [entry for entry in built.iterdir() if entry.name not in ("depot", "sandbox")]
+    plain = ("--exclude=*.duckdb", "--exclude=*.parquet")
+    outcome = subprocess.run(
+        ["grep", "-rlaE", *plain, "-e", given, *ours],
+        env={**os.environ, "LC_ALL": "C"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (outcome.returncode, outcome.stdout, outcome.stderr) == (1, "", "")
+    for entry in ours:
+        for path in [entry] if entry.is_file() else entry.rglob("*.*"):
+            if path.suffix in (".duckdb", ".parquet"):
+                assert not _said_in_store(path, given), path.relative_to(built)
