@@ -85,6 +85,7 @@ WRITINGS: dict[str, Callable[[str], bytes]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("writing", WRITINGS)
 def test_every_writing_of_an_export_reads_the_same(data: Path, writing: str) -> None:
     write(data, "services_publics_plus", "export.csv", WRITINGS[writing](export(*ROWS)))
@@ -112,6 +113,7 @@ def test_commas_and_decimal_commas(data: Path) -> None:
     ) == [("01", 2016, "Homicides", 5, 0.0078, 638425)]
 
 
+@pytest.mark.slow
 def test_a_file_is_known_by_its_content(data: Path) -> None:
     first = write(data, "services_publics_plus", "export.csv", export(*ROWS))
     assert land("services_publics_plus").changed
@@ -140,6 +142,7 @@ def test_a_later_file_corrects_and_adds_without_doubling(data: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_first_landing_of_two_files_keeps_the_last_word(data: Path) -> None:
     write(data, "services_publics_plus", "a.csv", export(*ROWS))
     write(data, "services_publics_plus", "b.csv", export(ROWS[2].replace("Neutre", "Positif")))
@@ -148,6 +151,7 @@ def test_a_first_landing_of_two_files_keeps_the_last_word(data: Path) -> None:
     assert [row[3] for row in experiences()] == ["Positif", "Négatif", "Positif"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "content", "reason"),
     [
@@ -182,6 +186,7 @@ def test_a_file_that_is_something_else_is_refused_and_stays(
     assert query("select count(*) from registre.fichiers where statut = 'refuse'") == [(1,)]
 
 
+@pytest.mark.slow
 def test_taken_and_refused_files_of_one_landing_are_both_told(data: Path) -> None:
     write(data, "services_publics_plus", "bon.csv", export(*ROWS))
     write(data, "services_publics_plus", "faux.csv", "a;b\n1;2\n")
@@ -266,6 +271,7 @@ def test_a_bad_byte_sets_its_row_aside_and_no_other(data: Path) -> None:
     assert experiences() == EXPECTED
 
 
+@pytest.mark.slow
 def test_an_unknown_column_is_a_warning(data: Path) -> None:
     rows = [f"{row};inconnu" for row in (ROWS[1], ROWS[2])]
     write(data, "services_publics_plus", "e.csv", export(*rows, header=HEADER + ";Nouvelle"))
@@ -285,6 +291,7 @@ def test_a_percevals_incomplete_month_is_set_aside(data: Path) -> None:
     assert landing.tables["nb_report_day"].new == 2
 
 
+@pytest.mark.slow
 def test_real_files_drive_the_sandbox_out_of_their_source(data: Path) -> None:
     played = land("perceval")
     assert played.origin == "bac_a_sable"
@@ -314,6 +321,7 @@ def test_real_counts(data: Path) -> None:
     assert query("select count(*) from raw_structures.structures") == [(14_763,)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage", ["cut in half", "a line of noise", "a quote in every tenth line"]
 )
@@ -426,6 +434,7 @@ def test_a_source_switched_off_takes_nothing(data: Path, monkeypatch) -> None:
     assert experiences() == []
 
 
+@pytest.mark.slow
 def test_text_after_a_closing_quote_is_set_aside_and_nothing_else(data: Path) -> None:
     lines = [line.replace(";", ';"', 1) for line in (ROWS[1], ROWS[2])]
     fourth = "4;04/01/2023 10:00;Merci;Merci;Positif;29"
@@ -435,6 +444,7 @@ def test_text_after_a_closing_quote_is_set_aside_and_nothing_else(data: Path) ->
     assert [row[0] for row in experiences()] == [4]
 
 
+@pytest.mark.slow
 def test_a_word_or_a_date_that_cannot_be_sets_its_row_aside(data: Path) -> None:
     rows = [ROWS[0], ROWS[1].replace("Négatif", "Enchanté"), ROWS[2].replace("2023", "2090")]
     write(data, "services_publics_plus", "export.csv", export(*rows))
@@ -456,6 +466,7 @@ def test_a_wrong_file_is_undone_by_taking_the_right_one_again(data: Path) -> Non
     assert experiences() == EXPECTED
 
 
+@pytest.mark.slow
 def test_what_is_no_file_is_refused_and_the_rest_is_taken(data: Path) -> None:
     write(data, "services_publics_plus", "export.csv", export(*ROWS))
     folder = data / "depot/services_publics_plus"

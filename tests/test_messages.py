@@ -139,6 +139,7 @@ def spoiled(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str, list[in
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", WRONG)
 def test_a_wrong_line_of_a_vocabulary_is_named(
     spoiled: tuple[str, str, list[int]], case: str
@@ -155,6 +156,7 @@ def test_a_wrong_line_stops_what_follows(spoiled: tuple[str, str, list[int]]) ->
     assert "Remède : corriger cette ligne, puis relancer." in errors
 
 
+@pytest.mark.slow
 def test_the_vocabularies_of_the_house_agree(tmp_path: Path) -> None:
     assert build(tmp_path, []) == ("success", "", [])
 

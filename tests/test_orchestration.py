@@ -662,6 +662,7 @@ with open_instance() as instance:
 """
 
 
+@pytest.mark.slow
 def test_processes_that_create_dagster_home_together_do_not_spoil_it(data: Path) -> None:
     start = {**os.environ, "START": str(time.time() + 6)}
     openers = [

@@ -133,6 +133,7 @@ def test_purged_bytes_leave_the_file(landed: Path) -> None:
     assert canary.encode() not in stores.raw().read_bytes()
 
 
+@pytest.mark.slow
 def test_files_taken_leave_the_depot_and_are_not_missed(data: Path) -> None:
     folder = data / "depot/ma_gendarmerie"
     folder.mkdir(parents=True)
