@@ -30,12 +30,14 @@ import requests
 
 from benchmarks import Metric, record, worlds
 from dlt_pipelines import sandbox, stores
+from orchestration import marks, publication, state, warehouse
 
 AIM = "≤ 5"
 TEXT = "Encore une arnaque au faux conseiller à Annecy, méfiez-vous ({})"
 PANIC = "Mouvement de foule et panique à la gare d'Annecy ({})"
-CROWD = 400
+CROWD = 4  # posts of a panic, per thousand messages: what is usual grows with them
 PATIENCE = 300  # seconds
+BEGUN = datetime.now(UTC)  # what followed before is none of ours
 
 
 def live_world() -> sandbox.World:
@@ -193,6 +195,8 @@ def worker(data: Path, environment: dict[str, str]) -> Iterator[Callable[[], lis
 def wait_for(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
     end = time.monotonic() + patience
     while not condition():
+        if (told := state.read_following()) and told.started > BEGUN and told.fault:
+            raise RuntimeError(told.fault)
         if time.monotonic() > end:
             raise TimeoutError(what)
         time.sleep(0.05)
@@ -207,7 +211,8 @@ class Measures:
         self.metrics.append(Metric(name, shown, unit, aim))
 
 
-def measure(data: Path, told: str, rates: list[float], seconds: float, measures: Measures) -> None:
+def measure(data: Path, rows: int, rates: list[float], seconds: float, measures: Measures) -> None:
+    told = f"{rows:,}".replace(",", " ")
     os.environ["CYBERIMPACT_DATA"] = str(data)
     (data / "depot").mkdir(exist_ok=True)
     (data / "depot" / "abonnements.toml").write_text(
@@ -246,14 +251,12 @@ def measure(data: Path, told: str, rates: list[float], seconds: float, measures:
                 for step, spent in steps(lines()[old:]).items():
                     measures.add(f"{at} · {step}", spent, "s par passage")
             crowd = time.time()
-            for rank in range(CROWD):
+            for rank in range(CROWD * rows // 1000):
                 poster.post(PANIC.format(rank))
             wait_for(lambda: reader.panic and receiver.received, "the panic is told")
             assert reader.panic  # noqa: S101
             measures.add(f"{told} · panique · signal publié", reader.panic - crowd)
             measures.add(f"{told} · panique · alerte reçue", receiver.received[0][0] - crowd)
-            old = len(lines())
-            time.sleep(1)
         reader.over.set()
     measures.add(f"{told} · fichier publié", stores.published().stat().st_size / 2**20, "Mio")
 
@@ -278,25 +281,24 @@ def steps(lines: list[dict[str, Any]]) -> dict[str, float]:
 def base(rows: int, built: Path | None) -> Path:
     """Return a data folder of `rows` messages, built whole (or found so) and published once."""
     folder = Path(gettempdir(), "cyberimpact-freshness", str(rows))
-    done = folder / "fait"
-    if not done.exists():
+    done, code = folder / "fait", warehouse._code()
+    if not done.exists() or done.read_text("utf-8") != code:
+        shutil.rmtree(folder, ignore_errors=True)
         whole = [sys.executable, "-m", "benchmarks.freshness", "--construire", str(folder)]
         if built and (world := built / str(rows)).exists():
-            leave_out = shutil.ignore_patterns("voies")
+            leave_out = shutil.ignore_patterns("voies", "published")
             shutil.copytree(world, folder, ignore=leave_out, dirs_exist_ok=True)
             whole += ["--built", str(built)]
         folder.mkdir(parents=True, exist_ok=True)
         worlds.raw_of(rows, folder)
         made_real(folder)
         subprocess.run(whole, check=True)  # noqa: S603
-        done.touch()
+        done.write_text(code, "utf-8")
     return folder
 
 
 def build(folder: Path, *, is_built: bool) -> None:
     os.environ["CYBERIMPACT_DATA"] = str(folder)
-    from orchestration import marks, publication, warehouse
-
     if is_built:
         marks.put("projet", warehouse._code(), "")
     elif error := warehouse.broken(warehouse.refresh(lambda line: None).nodes):
@@ -325,8 +327,7 @@ def main() -> None:
         return
     measures = Measures()
     for rows in asked.rows:
-        told = f"{rows:,}".replace(",", " ")
-        measure(base(rows, asked.built), told, asked.rates, asked.seconds, measures)
+        measure(base(rows, asked.built), rows, asked.rates, asked.seconds, measures)
     record("freshness", measures.metrics, rows=asked.rows, seconds=asked.seconds)
 
 
