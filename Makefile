@@ -9,7 +9,7 @@ export RUNTIME__DLTHUB_TELEMETRY = false
 export SEND_ANONYMOUS_USAGE_STATS = no
 
 .DEFAULT_GOAL := help
-.PHONY: help run build serve dagster sql status test lint test-fast bench cluster-test audit install lock clean
+.PHONY: help run build serve dagster sql status test test-fast test-all lint bench cluster-test audit install lock clean
 
 help: ## cette aide
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -35,10 +35,13 @@ status: install ## l'état en un écran
 SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
 test: lint ## toutes les vérifications
-	@$(PY) -m pytest $(SIDE_BY_SIDE)
+	@$(PY) -m pytest $(SIDE_BY_SIDE) -m "not rare"
 
 test-fast: lint ## les vérifications qui ne construisent pas d'entrepôt
-	@$(PY) -m pytest $(SIDE_BY_SIDE) -m "not slow"
+	@$(PY) -m pytest $(SIDE_BY_SIDE) -m "not slow and not rare"
+
+test-all: lint ## avant une version : aussi ce qui redit la même loi ailleurs
+	@$(PY) -m pytest $(SIDE_BY_SIDE)
 
 bench: install ## ce que coûte une reconstruction, et ce qui a empiré depuis les fois d'avant
 	@$(PY) -m benchmarks.rebuild --rows 100000 --guard

@@ -33,6 +33,8 @@ from orchestration.publication import publish
 pytestmark = pytest.mark.slow
 
 SERVICES = [name for name, source in CATALOG.items() if source.has_api]
+# One of each way to ask: by pages, by days, by counted hours, by reports.
+USUAL = ("services_publics_plus", "jedonnemonavis", "x", "matomo")
 WORLD = World(date(2026, 2, 20), date(2026, 3, 15))
 # Each fault by itself and each place to die are tried on these; all services meet the storm.
 CLOSELY = pytest.mark.parametrize("quiet", ["services_publics_plus", "x"], indirect=True)
@@ -85,7 +87,12 @@ def retries(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return waits
 
 
-@pytest.fixture(scope="session", params=SERVICES)
+@pytest.fixture(
+    scope="session",
+    params=[
+        pytest.param(name, marks=() if name in USUAL else pytest.mark.rare) for name in SERVICES
+    ],
+)
 def quiet(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, Landing, Contents]]:

@@ -551,6 +551,7 @@ def launch() -> "subprocess.Popen[str]":
 
 
 @pytest.mark.slow
+@pytest.mark.rare
 def test_two_runs_started_together_queue_and_both_succeed(data: Path) -> None:
     both = [launch(), launch()]
     outputs = [run.communicate(timeout=600)[0] for run in both]
