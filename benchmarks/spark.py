@@ -163,7 +163,7 @@ def _measured(engine: str, rounds: int, data: Path, *, texts: bool) -> Found:
         cluster.begin(warehouse._raw_state(), lambda line: None)
         found["lac"] = time.perf_counter() - started
         _give(data)
-        run("path:models/staging")
+        run("config.materialized:view")
     path = _path(runner.manifest)
     found["comptes"] = [run(*path) for _ in range(rounds)]
     if texts:
