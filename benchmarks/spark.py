@@ -223,10 +223,11 @@ def _told(found: dict[int, dict[str, Found]]) -> Iterator[Metric]:
                 yield Metric(f"{label}, {what} : spark ÷ duckdb", theirs / ours, "rapport")
     least, most = min(found), max(found)
     for engine in ENGINES:
-        few, many = (_warm(found[rows][engine], "comptes") for rows in (least, most))
-        each = (many - few) / max(1, most - least)
-        yield Metric(f"{engine} : comptes, par message de plus", each * 1e6, "µs")
-        yield Metric(f"{engine} : un milliard de messages, comptes", each * DAY / 3600, "h")
+        if most > least:
+            few, many = (_warm(found[rows][engine], "comptes") for rows in (least, most))
+            each = (many - few) / (most - least)
+            yield Metric(f"{engine} : comptes, par message de plus", each * 1e6, "µs")
+            yield Metric(f"{engine} : un milliard de messages, comptes", each * DAY / 3600, "h")
         if "textes" in found[least][engine]:
             text = _warm(found[least][engine], "textes") / least
             yield Metric(f"{engine} : textes, par message", text * 1e6, "µs")
