@@ -85,7 +85,6 @@ class Reader(threading.Thread):
         self.crowd = crowd
         self.seen: list[tuple[float, int]] = []  # instant, posts of Bluesky
         self.panic: float | None = None
-        self.size = 0.0
         self.over = threading.Event()
 
     def run(self) -> None:

@@ -96,9 +96,11 @@ def manifest() -> Path:
     return path
 
 
-def prepare() -> None:
-    """Parse the project now rather than at the first build."""
+def prepare(*followed: str) -> None:
+    """Parse the project, and single out what is tagged so, now rather than at the first build."""
     _runner()
+    for tag in followed:
+        _following(tag)
 
 
 def refresh(report: Report) -> Build:
@@ -171,6 +173,8 @@ class _Following:
 
 @cache
 def _following(tag: str) -> _Following:
+    from dbt.cli.main import dbtRunner
+
     # At each run, dbt walks through the graph of all that its manifest holds: 0.6 s of 700 nodes.
     manifest = _runner().manifest.deepcopy()
     manifest.build_parent_and_child_maps()
@@ -204,7 +208,7 @@ def _following(tag: str) -> _Following:
                 parts.append([])
     manifest.nodes = known
     manifest.unit_tests.clear()
-    return _Following(_dbt(manifest), [part for part in parts if part])
+    return _Following(dbtRunner(manifest=manifest), [part for part in parts if part])
 
 
 def _run(arguments: list[str], report: Report, runner: Any = None) -> list[Node]:
@@ -332,13 +336,7 @@ def _runner() -> Any:
             f"Le projet dbt ne se lit pas : {parsed.exception} "
             "Remède : corriger le fichier nommé, puis relancer."
         )
-    return _dbt(parsed.result)
-
-
-def _dbt(manifest: Any) -> Any:
-    from dbt.cli.main import dbtRunner
-
-    return dbtRunner(manifest=manifest)
+    return dbtRunner(manifest=parsed.result)
 
 
 def _flags() -> list[str]:

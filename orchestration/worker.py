@@ -56,7 +56,6 @@ class Cycle:
     rows: dict[str, int]
     asked: float  # wall clock, when the oldest of its answers was asked for
     seconds: dict[str, float] = field(default_factory=dict)
-    marts: list[str] = field(default_factory=list)
     sent: int = 0
     faults: list[str] = field(default_factory=list)
 
@@ -107,7 +106,7 @@ class Worker:
     def run(self) -> None:
         """Do one cycle after another until it is asked to stop."""
         started = time.monotonic()
-        warehouse.prepare()
+        warehouse.prepare(MINUTE, HOUR)
         journal.write("run_start", job="suivi", seconds={"analyse": time.monotonic() - started})
         while not self._stopping.is_set():
             try:
@@ -279,7 +278,6 @@ class Worker:
                 only=marts,
             )
         self._reports.published(rows)
-        done.marts += marts
         self.state.fault = ""
 
     @contextmanager
