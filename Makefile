@@ -34,7 +34,7 @@ status: install ## l'état en un écran
 
 SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
-test: lint ## toutes les vérifications
+test: lint ## les vérifications, du style au site
 	@$(PY) -m pytest $(SIDE_BY_SIDE) -m "not rare"
 
 test-fast: lint ## les vérifications qui ne construisent pas d'entrepôt
