@@ -331,6 +331,11 @@ def _runner() -> Any:
     if cluster.ENGINE == "spark":
         cluster.prepare()
     parsed = dbtRunner().invoke(["parse", *_flags()])
+    if isinstance(parsed.result, Manifest) and any(
+        getattr(node, "root_path", None) not in (None, str(PROJECT))
+        for node in parsed.result.nodes.values()
+    ):  # what was parsed from a checkout elsewhere has the seeds read there (dbt-core, 11550)
+        parsed = dbtRunner().invoke(["parse", "--no-partial-parse", *_flags()])
     if not isinstance(parsed.result, Manifest):
         raise WarehouseError(
             f"Le projet dbt ne se lit pas : {parsed.exception} "

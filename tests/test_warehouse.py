@@ -976,6 +976,24 @@ def test_an_empty_store_builds(dbt: Dbt, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_checkout_that_moved_reads_its_own_seeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from orchestration import warehouse
+
+    monkeypatch.setenv("CYBERIMPACT_DATA", str(tmp_path / "data"))
+    former = tmp_path / "former"
+    shutil.copytree(warehouse.PROJECT, former)
+    with monkeypatch.context() as patched:
+        patched.setattr(warehouse, "PROJECT", former)
+        warehouse._runner.__wrapped__()
+    shutil.rmtree(former)
+    nodes = warehouse._runner.__wrapped__().manifest.nodes.values()
+    seeds = [node.root_path for node in nodes if node.resource_type == "seed"]
+    assert set(seeds) == {str(warehouse.PROJECT)}
+
+
+@pytest.mark.slow
 def test_a_total_that_differs_from_raw_is_an_error(
     dbt: Dbt, built: dict[str, str], data: Path, tmp_path: Path
 ) -> None:
