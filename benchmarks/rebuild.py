@@ -399,9 +399,9 @@ def _rebuilt() -> Found:
     result = runner.invoke(["build", "--threads", "1", *warehouse._flags()])
     warehouse._close()
     runs = result.result.results if result.result else []
-    broken = [run.node.unique_id for run in runs if run.status in ("error", "fail")]
+    broken = [f"{run.node.name} : {run.message}" for run in runs if run.status in ("error", "fail")]
     if result.exception or broken:
-        sys.exit(f"dbt : {result.exception or broken}")
+        sys.exit("\n".join(["dbt :", *broken, str(result.exception or "")]))
     meter.start()
     publication.publish(stores.warehouse(), stores.published(), stores.published_parquet())
     add("publication", "publication")
