@@ -32,7 +32,7 @@ sql: install ## une invite SQL sur les marts publiés
 status: install ## l'état en un écran
 	@$(PY) -m orchestration status
 
-SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test: lint ## les vérifications, du style au site
 	@$(PY) -m pytest $(SIDE_BY_SIDE) -m "not rare"
@@ -51,7 +51,7 @@ lint: install ## style, types, lois d'import, SQL
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
-	@cd dbt_project && ../$(VENV)/bin/sqlfluff lint --disable-progress-bar models tests
+	@cd dbt_project && ../$(VENV)/bin/sqlfluff lint --processes 2 --disable-progress-bar models tests
 
 cluster-test: .venv-cluster/.installed reports/node_modules/.installed ## le même projet sur DuckDB et sur un vrai Spark, comparés
 	@.venv-cluster/bin/python -m pytest tests/test_cluster.py
