@@ -32,7 +32,8 @@ sql: install ## une invite SQL sur les marts publiés
 status: install ## l'état en un écran
 	@$(PY) -m orchestration status
 
-SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# One process more than cores: a test also waits, for a browser or for a process that starts.
+SIDE_BY_SIDE := -n $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) --maxprocesses 5 --dist loadfile --no-loadscope-reorder
 
 test: lint ## les vérifications, du style au site
 	@$(PY) -m pytest $(SIDE_BY_SIDE) -m "not rare"

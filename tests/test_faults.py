@@ -309,6 +309,7 @@ PLACES = {
     "load, marked": "after(Load, 'complete_package')",
     "before the ledger": "landings._record = die",
 }
+TELLING = ("extract, while rows arrive", "load, committed and not marked", "before the ledger")
 CHILD = """
     import os, signal
     from datetime import date
@@ -335,7 +336,10 @@ CHILD = """
 
 @pytest.mark.slow
 @pytest.mark.parametrize("quiet", ["services_publics_plus"], indirect=True)
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    "place",
+    [pytest.param(place, marks=() if place in TELLING else pytest.mark.rare) for place in PLACES],
+)
 def test_a_landing_killed_anywhere_is_done_again_without_loss_or_double(
     quiet, place: str, data: Path
 ) -> None:
