@@ -9,7 +9,7 @@ export RUNTIME__DLTHUB_TELEMETRY = false
 export SEND_ANONYMOUS_USAGE_STATS = no
 
 .DEFAULT_GOAL := help
-.PHONY: help run build serve dagster sql status test test-fast test-all lint bench cluster-test audit install lock clean
+.PHONY: help run build serve dagster sql status test test-fast test-all lint bench cluster-test cluster-check audit install lock clean
 
 help: ## cette aide
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -56,6 +56,9 @@ lint: install ## style, types, lois d'import, SQL
 
 cluster-test: .venv-cluster/.installed reports/node_modules/.installed ## le même projet sur DuckDB et sur un vrai Spark, comparés
 	@.venv-cluster/bin/python -m pytest tests/test_cluster.py
+
+cluster-check: .venv-cluster/.installed ## la même chose en petit : un seul chemin, d’un message à un mart
+	@.venv-cluster/bin/python -m pytest tests/test_cluster.py -k way_of_a_message
 
 audit: install ## les vulnérabilités connues des paquets, si leurs données sont joignables
 	@$(PY) .ci/audit.py

@@ -40,6 +40,17 @@ SELECTION = (
 )
 
 
+# What CI builds: a small world, from raw to a mart, with the Python that runs on workers.
+WAY = ("--select", "+fct_avis", "+int_messages__besoins")
+LAND = """
+import runpy
+from dlt_pipelines import sandbox
+world = sandbox.world
+sandbox.world = lambda: world(months=2, size=0.02)
+runpy.run_module('dlt_pipelines', run_name='__main__')
+"""
+
+
 def run(data: Path, code: str, *arguments: str, engine: str = "spark") -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", code, *arguments],
@@ -89,6 +100,19 @@ def same(embedded: Path, distributed: Path) -> dict[str, str]:
     return compare.differences(
         embedded / "warehouse.duckdb", distributed / "warehouse.duckdb", ("seeds", "marts")
     )
+
+
+def test_the_way_of_a_message_is_the_same(
+    cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    here, there = (tmp_path_factory.mktemp(engine) for engine in ("duckdb-way", "spark-way"))
+    done(run(here, LAND))
+    done(run(here, BUILD, *WAY, engine="duckdb"))
+    shutil.copy(here / "raw.duckdb", there)
+    done(run(there, BUILD, *WAY))
+    warehouses = here / "warehouse.duckdb", there / "warehouse.duckdb"
+    marts = {"fct_avis", "int_messages__besoins"}
+    assert compare.differences(*warehouses, ("marts", "intermediate"), marts) == {}
 
 
 def test_every_mart_is_the_same_and_is_published(embedded: Path, distributed: Path) -> None:
