@@ -68,7 +68,7 @@ install: $(VENV)/.installed reports/node_modules/.installed
 $(VENV)/.installed: requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else f"Python 3.11 à 3.13 est nécessaire ({sys.executable} est en {v[0]}.{v[1]}). Remède : make PYTHON=python3.12 …")'
 	@echo "■ environnement Python : chaque paquet est vérifié par son empreinte (une minute environ)"
-	@# Python compiles what it imports, a third of the 15 000 files that pip would.
+	@# Python compiles what it imports; pip would compile all of the 15 000 files.
 	@$(PYTHON) -m venv $(VENV)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r requirements.lock
 	@touch $@
