@@ -32,7 +32,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -358,11 +358,10 @@ def _cpu() -> float:
 
 def _size(folder: Path) -> int:
     found = 0
-    for path in folder.rglob("*"):
-        try:
-            found += 0 if path.is_symlink() else path.stat().st_size
-        except OSError:  # gone since it was listed
-            continue
+    with suppress(OSError):  # the folder itself may go meanwhile
+        for path in folder.rglob("*"):
+            with suppress(OSError):
+                found += 0 if path.is_symlink() else path.stat().st_size
     return found
 
 
