@@ -32,6 +32,7 @@ from orchestration.runs import open_instance
 # same however little is new: it is done once in a while, in parts, and messages pass in between.
 MINUTE, HOUR = "minute", "heure"
 SECONDS_BETWEEN_JUDGEMENTS = 60
+SECONDS_BETWEEN_PARTS = 2  # at most, of a judgement: what landing takes once the stores are free
 SECONDS_BETWEEN_REPORTS = 600  # to Dagster, of one thing: its history is not made for more
 LONGEST_REST = 300  # seconds, of a source that fails again and again
 SECONDS_TO_STOP = 5
@@ -165,7 +166,9 @@ class Worker:
         for name, follower in self._followers.items():
             if name not in self._coming and self._rest.get(name, 0) <= now:
                 self._coming[name] = self._threads[name].submit(follower.land)
-        wait(self._coming.values(), timeout=0.2, return_when=FIRST_COMPLETED)
+        # What waited for the stores during a part of a judgement has them before the next part.
+        patience = SECONDS_BETWEEN_PARTS if self._judging else 0.2
+        wait(self._coming.values(), timeout=patience, return_when=FIRST_COMPLETED)
         for name, future in list(self._coming.items()):
             if not future.done():
                 continue

@@ -20,7 +20,7 @@ from test_alerts import Web
 from benchmarks.freshness import Poster, live, live_world, made_real
 from dlt_pipelines import landings, sandbox, stores
 from dlt_pipelines.landings import Follower, LandingError
-from dlt_pipelines.registre import alone
+from dlt_pipelines.registre import WRITER, alone
 from orchestration import alerts, marks, state
 from orchestration.runs import open_instance
 
@@ -120,6 +120,22 @@ def test_a_judgement_is_cut_into_parts_that_follow_each_other(data: Path) -> Non
                 ends_a_part = tagged[parent]["language"] == "python"
                 after = place[tagged[parent]["name"]] + ends_a_part
                 assert place[node["name"]] >= after, (unique_id, parent)
+
+
+def test_what_waited_for_the_stores_lands_before_the_next_part(data: Path, url: str) -> None:
+    from orchestration.worker import MINUTE, Worker
+
+    worker, follower = Worker(dg.DagsterInstance.ephemeral()), Follower("bluesky")
+    worker._followers = {"bluesky": follower}
+    assert follower.land()
+    Poster(url).post("panique à la gare")
+    follower._due = 0
+    worker._judging.extend((1, 2))  # the parts that are left
+    with WRITER:  # as the first part holds it
+        worker._coming["bluesky"] = worker._threads["bluesky"].submit(follower.land)
+        time.sleep(1)
+    worker._land()
+    assert worker._due() == MINUTE
 
 
 def broken(_: Any) -> Any:
