@@ -167,8 +167,10 @@ class Worker:
             if name not in self._coming and self._rest.get(name, 0) <= now:
                 self._coming[name] = self._threads[name].submit(follower.land)
         # What waited for the stores during a part of a judgement has them before the next part.
-        patience = SECONDS_BETWEEN_PARTS if self._judging else 0.2
-        wait(self._coming.values(), timeout=patience, return_when=FIRST_COMPLETED)
+        if self._judging:
+            wait(self._coming.values(), SECONDS_BETWEEN_PARTS)
+        else:
+            wait(self._coming.values(), timeout=0.2, return_when=FIRST_COMPLETED)
         for name, future in list(self._coming.items()):
             if not future.done():
                 continue

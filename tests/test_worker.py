@@ -126,7 +126,7 @@ def test_what_waited_for_the_stores_lands_before_the_next_part(data: Path, url: 
     from orchestration.worker import MINUTE, Worker
 
     worker, follower = Worker(dg.DagsterInstance.ephemeral()), Follower("bluesky")
-    worker._followers = {"bluesky": follower}
+    worker._followers = {"bluesky": follower, "mastodon": Follower("mastodon")}  # which has no key
     assert follower.land()
     Poster(url).post("panique à la gare")
     follower._due = 0
