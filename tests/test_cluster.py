@@ -38,16 +38,13 @@ SELECTION = (
     "--exclude-resource-type",
     "test",
 )
-
-
-# What CI builds: a small world, from raw to a mart, with the Python that runs on workers.
+# What `make cluster-check` builds: from raw to a mart, with the Python that runs on workers.
 WAY = ("--select", "+fct_avis", "+int_messages__lus", "--indirect-selection", "cautious")
-LAND = """
-import runpy
+LAND = "import runpy; runpy.run_module('dlt_pipelines', run_name='__main__')"
+SMALL = """
 from dlt_pipelines import sandbox
 world = sandbox.world
 sandbox.world = lambda: world(months=2, size=0.02)
-runpy.run_module('dlt_pipelines', run_name='__main__')
 """
 
 
@@ -82,7 +79,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder landed from the sandbox and built by DuckDB."""
     data = tmp_path_factory.mktemp("duckdb")
-    done(run(data, "import runpy; runpy.run_module('dlt_pipelines', run_name='__main__')"))
+    done(run(data, LAND))
     done(run(data, BUILD, engine="duckdb"))
     return data
 
@@ -106,7 +103,7 @@ def test_the_way_of_a_message_is_the_same(
     cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     here, there = (tmp_path_factory.mktemp(engine) for engine in ("duckdb-way", "spark-way"))
-    done(run(here, LAND))
+    done(run(here, SMALL + LAND))
     done(run(here, BUILD, *WAY, engine="duckdb"))
     shutil.copy(here / "raw.duckdb", there)
     done(run(there, BUILD, *WAY))
