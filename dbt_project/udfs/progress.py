@@ -85,23 +85,23 @@ def unread(dbt: Any, session: Any, received: Any, method: str) -> Any:
         later = [f"source = '{source}' and chargement_id > '{load}'" for source, load in seen]
         texts = texts.filter(" or ".join([f"source not in ({known})", *later]))
     counted = texts.aggregate("message_id, count(*) as lignes", "message_id")
-    if not dbt.is_incremental:
-        counted = counted.filter("lignes > 1")
-    ids = counted.to_arrow_table()
     if dbt.is_incremental:
+        ids = counted.to_arrow_table()
         session.register("relus", ids)
         session.execute(f"delete from {this} where message_id in (select message_id from relus)")  # noqa: S608
         session.unregister("relus")
-    # max_by holds its texts in memory, out of reach of the spill: ten million of them do not fit.
-    # On one machine only those received twice (a post found under two subjects) go through it.
     last = (
         "source, message_id, max_by(texte, coalesce(chargement_id, '') || texte) as texte,"
         " max(chargement_id) as chargement_id",
         "source, message_id",
     )
-    twice = ids.filter(pc.greater(ids["lignes"], 1))
     if hasattr(received, "on_workers"):
         return texts.aggregate(*last)
+    # max_by holds its texts in memory, out of reach of the spill: ten million of them do not fit.
+    # On one machine only those received twice (a post found under two subjects) go through it.
+    if not dbt.is_incremental:
+        ids = counted.filter("lignes > 1").to_arrow_table()
+    twice = ids.filter(pc.greater(ids["lignes"], 1))
     if not twice.num_rows:
         return texts
     session.register("en_double", twice)

@@ -675,6 +675,24 @@ def plain(word: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c))
 
 
+def once(posts: str, columns: str) -> str:
+    """Return the query of `columns` of `posts`, a post found under two subjects being one.
+
+    Over a window, `post`, which spills: an aggregate would hold all texts in memory.
+    """
+    return f"""
+        select * exclude (rang)
+        from (
+            select
+                {columns},
+                row_number() over (post order by texte) as rang
+            from ({posts})
+            window post as (partition by plateforme, publication_id)
+        )
+        where rang = 1
+    """  # noqa: S608
+
+
 def language_of(texts: Iterable[str | None], among: Sequence[str] = ("fr", "en")) -> str:
     """Return the language whose commonest words are met most (the first one if none is)."""
     met = Counter(word for text in texts for word in (text or "").lower().split())

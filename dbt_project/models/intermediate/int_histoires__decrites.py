@@ -5,26 +5,15 @@ import pyarrow as pa
 from dbt_project.udfs import stories
 
 ROWS = 20_000
-# A post found under two subjects is one. Over a window, which spills: an aggregate would hold all
-# texts in memory.
-POSTS = """
-    select * exclude (rang)
-    from (
-        select
-            plateforme || ':' || publication_id as publication_id,
-            plateforme,
-            histoire_id,
-            proche_de_id,
-            min(publie_at) over post as publie_at,
-            texte,
-            max(vues_count) over post as portee_count,
-            bool_or(sujet is null) over post as est_officiel, -- our accounts publish on no subject
-            row_number() over (post order by texte) as rang
-        from ({recues})
-        inner join ({groupees}) using (plateforme, publication_id)
-        window post as (partition by plateforme, publication_id)
-    )
-    where rang = 1
+COLUMNS = """
+    plateforme || ':' || publication_id as publication_id,
+    plateforme,
+    histoire_id,
+    proche_de_id,
+    min(publie_at) over post as publie_at,
+    texte,
+    max(vues_count) over post as portee_count,
+    bool_or(sujet is null) over post as est_officiel -- what our accounts publish has no subject
 """
 IN_ORDER = """
     select
@@ -46,11 +35,10 @@ def model(dbt, session):
     lexicon = dbt.ref("lexique_doute").to_arrow_table()
     settings = stories.settings_from(methods)
     vocabulary = stories.Vocabulary("fr", settings)
-    given = {
-        "recues": dbt.ref("int_publications__unioned").sql_query(),
-        "groupees": dbt.ref("int_publications__groupees").sql_query(),
-    }
-    session.execute(f"create or replace temp table posts as {POSTS.format(**given)}")
+    received = dbt.ref("int_publications__unioned").sql_query()
+    grouped = dbt.ref("int_publications__groupees").sql_query()
+    joined = f"from ({received}) inner join ({grouped}) using (plateforme, publication_id)"
+    session.execute(f"create or replace temp table posts as {stories.once(joined, COLUMNS)}")
     places = dbt.ref("int_lieux__cites").filter(f"confiance >= {sure}").sql_query()
     session.execute(f"create or replace temp view lieux as {places}")
     (now,) = session.execute("select epoch(max(publie_at)) from posts").fetchone()

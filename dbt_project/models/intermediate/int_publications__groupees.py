@@ -6,25 +6,10 @@ from dbt_project.udfs import stories
 
 ROWS = 20_000
 NAMES = pa.schema([("premier", pa.string()), ("dernier", pa.string())])
-# A post found under two subjects is one. Over a window, which spills: an aggregate would hold all
-# texts in memory.
-POSTS = """
-    select
-        publication_id,
-        publie_at,
-        texte
-    from (
-        select
-            plateforme || ':' || publication_id as publication_id,
-            min(publie_at) over post as publie_at,
-            texte,
-            row_number() over (post order by texte) as rang
-        from ({recues})
-        where texte is not null
-        window post as (partition by plateforme, publication_id)
-    )
-    where rang = 1
-    order by publie_at, publication_id
+COLUMNS = """
+    plateforme || ':' || publication_id as publication_id,
+    min(publie_at) over post as publie_at,
+    texte
 """
 # A story is known by its last name once every post has arrived.
 NAMED = """
@@ -45,8 +30,9 @@ def model(dbt, session):
     dbt.config(materialized="table")
     methods = dbt.ref("ref_methodes").to_arrow_table().to_pylist()
     stream = stories.Stream("fr", stories.settings_from(methods))
-    received = dbt.ref("int_publications__unioned").sql_query()
-    posts = session.query(POSTS.format(recues=received)).to_arrow_reader(ROWS)
+    received = dbt.ref("int_publications__unioned").filter("texte is not null").sql_query()
+    in_order = stories.once(received, COLUMNS) + "order by publie_at, publication_id"
+    posts = session.query(in_order).to_arrow_reader(ROWS)
 
     def arrivals():
         for page in posts:
