@@ -80,11 +80,13 @@ reports/node_modules/.installed: reports/package.json reports/package-lock.json 
 	@cd reports && rm -rf node_modules/@evidence-dev node_modules/.package-lock.json && npm install --no-save --no-audit --no-fund --loglevel=error
 	@touch $@
 
-.venv-cluster/.installed: requirements.lock requirements-cluster.lock
+.venv-cluster/.installed: $(VENV)/.installed requirements-cluster.lock
 	@java -version >/dev/null 2>&1 || { echo "Java ≥ 17 est nécessaire. Remède : l'installer (Debian : apt-get install openjdk-17-jre-headless), puis relancer."; exit 1; }
 	@echo "■ environnement Python avec Spark (434 Mo à télécharger)"
-	@$(PYTHON) -m venv .venv-cluster
-	@.venv-cluster/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r requirements.lock -r requirements-cluster.lock
+	@# It sees the packages of $(VENV), and adds those of Spark: what is there is not installed twice.
+	@$(PYTHON) -m venv --clear .venv-cluster
+	@$(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > "$$(.venv-cluster/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/base.pth"
+	@.venv-cluster/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r requirements-cluster.lock
 	@touch $@
 
 lock: ## refaire les deux requirements*.lock depuis pyproject.toml (uv)
