@@ -57,7 +57,7 @@ lint: install ## style, types, lois d'import, SQL
 cluster-test: .venv-cluster/.installed reports/node_modules/.installed ## le même projet sur DuckDB et sur un vrai Spark, comparés
 	@.venv-cluster/bin/python -m pytest tests/test_cluster.py
 
-cluster-check: .venv-cluster/.installed ## la même chose en petit : un seul chemin, d’un message à un mart
+cluster-check: .venv-cluster/.installed reports/node_modules/.installed ## la même chose en petit : un seul chemin, d’un message à un mart
 	@.venv-cluster/bin/python -m pytest tests/test_cluster.py -k way_of_a_message
 
 audit: install ## les vulnérabilités connues des paquets, si leurs données sont joignables
