@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import duckdb
 import pyarrow as pa
@@ -598,7 +599,9 @@ def test_a_small_count_of_persons_is_null_and_what_would_give_it_back_too(
 
 
 @pytest.mark.slow
-def test_a_month_that_goes_on_is_not_published(dbt: Dbt, tmp_path: Path) -> None:
+def test_a_month_that_went_on_when_the_run_started_is_not_published(
+    dbt: Dbt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     create_raw(
         tmp_path / "raw.duckdb",
         {
@@ -607,8 +610,11 @@ def test_a_month_that_goes_on_is_not_published(dbt: Dbt, tmp_path: Path) -> None
             ]
         },
     )
-    today = "{aujourd_hui: 2022-02-28}"
-    dbt(tmp_path, "build", "--select", "+int_cellules__retenues", "--vars", today)
+    # The run goes on after midnight: every query is of another month than its start.
+    started = Mock(now=lambda tz: datetime(2022, 2, 28, 22, 59, 59, tzinfo=UTC).astimezone(tz))
+    monkeypatch.setattr("dbt.tracking.datetime", started)
+    done = dbt(tmp_path, "build", "--select", "+int_cellules__retenues")
+    assert done["assert_every_whole_month_is_counted_once"] == "pass"
     with duckdb.connect(str(tmp_path / "warehouse.duckdb"), read_only=True) as connection:
         days = connection.execute("select jour from intermediate.int_signalements__quotidiens")
         assert [str(day) for (day,) in days.fetchall()] == ["2022-01-31"]

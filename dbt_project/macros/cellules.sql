@@ -1,11 +1,10 @@
 {#- Small cells (docs/adr/0011-small-cells.md): whole months, and what may be said of them. -#}
 
+{#- The day that was lived in Paris when the run started: a run that goes on after midnight closes
+    the same months to its end. -#}
 {% macro aujourd_hui() -%}
-    {% if var('aujourd_hui', none) -%}
-        cast('{{ var("aujourd_hui") }}' as date)
-    {%- else -%}
-        {{ jour_courant() }}
-    {%- endif %}
+    {% set paris = modules.pytz.timezone('Europe/Paris') -%}
+    cast('{{ var("aujourd_hui", run_started_at.astimezone(paris).date()) }}' as date)
 {%- endmacro %}
 
 {#- A period that still goes on would tell each day how many came: `unite` is month, quarter or year. -#}

@@ -51,19 +51,6 @@
     to_utc_timestamp(cast({{ jour }} as timestamp), 'Europe/Paris')
 {%- endmacro %}
 
-{#- The day that is lived in Paris while the query runs. -#}
-{% macro jour_courant() -%}
-    {{ adapter.dispatch('jour_courant')() }}
-{%- endmacro %}
-
-{% macro default__jour_courant() -%}
-    cast(current_timestamp at time zone 'Europe/Paris' as date)
-{%- endmacro %}
-
-{% macro spark__jour_courant() -%}
-    {{ jour_paris('current_timestamp()') }}
-{%- endmacro %}
-
 {% macro jours_entre(debut, fin) -%}
     {{ adapter.dispatch('jours_entre')(debut, fin) }}
 {%- endmacro %}
