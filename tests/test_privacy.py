@@ -78,6 +78,7 @@ def test_patterned_personal_data_is_masked(text: str, masked: str) -> None:
         "le 123 et le 124 de la rue, ou 456 à 789",
         "du 01-03-2026_15-03-2026, le 02/03/2026 18 h, 2026-03-05_10-00-00",
         "FR76 3000 6000 0112 3456 7890 180 n’est pas un compte",
+        "demo-masecurite::perceval, Perceval (démonstration), le service Perceval",
     ],
 )
 def test_what_identifies_nobody_stays_readable(text: str) -> None:
