@@ -23,6 +23,7 @@ from rich.table import Table
 
 from dlt_pipelines import stores
 from dlt_pipelines.catalog import CATALOG
+from orchestration.faults import check_settings
 
 if TYPE_CHECKING:
     from orchestration.alerts.messages import Message
@@ -109,6 +110,7 @@ def main() -> int:
         erased.error("donner --pseudonyme ou --reference, l'un des deux")
     try:
         stores.secure()
+        check_settings()
         match arguments.command:
             case "build":
                 return build()
@@ -299,7 +301,7 @@ def port_taken(port: int) -> int:
         except (OSError, OverflowError) as error:
             print(
                 f"Le port {port} n'est pas libre ({error}). Remède : fermer le programme qui le "
-                f"tient, ou en choisir un autre avec `--port` (`make run PORT=8001`).",
+                f"tient, ou en choisir un autre, avec `--port` ou, après `make`, `PORT=8001`.",
                 file=sys.stderr,
             )
             return 1

@@ -23,7 +23,7 @@ class ClusterError(RuntimeError):
 
 def prepare() -> Any:
     """Return the module through which dbt speaks to Spark, once it knows Python models."""
-    # Absent where nobody asked for a cluster: `make install-cluster`.
+    # Absent where nobody asked for a cluster.
     spark = import_module("dbt_project.udfs.spark")
     os.environ["CYBERIMPACT_LAKE"] = stores.lake()
     spark.install()

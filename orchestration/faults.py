@@ -1,6 +1,10 @@
 """What an error means to the person who meets it: a cause and a remedy, in French."""
 
+import os
 import re
+from importlib.util import find_spec
+
+import duckdb
 
 from dlt_pipelines import stores
 
@@ -27,6 +31,42 @@ KNOWN = {
         "vient du dépôt et des sources est repris.",
     ),
 }
+
+
+class SettingError(ValueError):
+    """A variable says what nothing can be made of; cause and remedy, in French."""
+
+
+def check_settings() -> None:
+    """Refuse at once what would fail far from its cause, once the sources have landed.
+
+    Raises:
+        SettingError: an engine, a memory or a number of threads that is none, or Spark is not here.
+    """
+    engine = os.environ.get("CYBERIMPACT_ENGINE") or "duckdb"
+    memory = os.environ.get("CYBERIMPACT_MEMORY") or stores.MEMORY
+    threads = os.environ.get("CYBERIMPACT_THREADS") or "1"
+    if engine not in ("duckdb", "spark"):
+        raise _misset("CYBERIMPACT_ENGINE", engine, "« duckdb » ou « spark »")
+    if engine == "spark" and not find_spec("dbt.adapters.spark"):
+        raise SettingError(
+            "CYBERIMPACT_ENGINE vaut « spark », et cet environnement Python est sans Spark. "
+            "Remède : `make .venv-cluster/.installed`, puis la même commande par "
+            ".venv-cluster/bin/python (docs/spark.md) ; ou retirer CYBERIMPACT_ENGINE."
+        )
+    with duckdb.connect() as connection:
+        try:
+            connection.execute("set memory_limit = ?", [memory])
+        except duckdb.Error:
+            raise _misset("CYBERIMPACT_MEMORY", memory, "une taille comme « 2GB »") from None
+    if not threads.isdecimal() or int(threads) < 1:
+        raise _misset("CYBERIMPACT_THREADS", threads, "un nombre de fils, 1 au moins")
+
+
+def _misset(name: str, value: str, wanted: str) -> SettingError:
+    return SettingError(
+        f"{name} vaut « {value} ». Remède : y mettre {wanted}, ou retirer la variable."
+    )
 
 
 def explain(said: str) -> tuple[str, str]:

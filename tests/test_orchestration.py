@@ -728,6 +728,25 @@ def test_a_port_already_taken_is_said_first(data: Path, name: str) -> None:
     assert "http://" not in ended.stdout and not (data / "logs").exists()
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("CYBERIMPACT_ENGINE", "rien"),
+        ("CYBERIMPACT_ENGINE", "spark"),
+        ("CYBERIMPACT_MEMORY", "banane"),
+        ("CYBERIMPACT_THREADS", "0"),
+    ],
+)
+def test_a_setting_of_which_nothing_can_be_made_is_said_first(
+    data: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    said = screen(command("build"))
+    assert f"{variable} vaut « {value} »" in said
+    assert f"retirer {'la variable' if value != 'spark' else variable}" in said
+    assert not (data / "raw.duckdb").exists()
+
+
 def screen(ended: "subprocess.CompletedProcess[str]") -> str:
     """Return the failure of a command in one line, after checking that it is one screen."""
     assert ended.returncode == 1, ended
