@@ -14,17 +14,17 @@ export SEND_ANONYMOUS_USAGE_STATS = no
 help: ## cette aide
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
-run: install ## tout construire, puis servir le site et dire quoi ouvrir
+run: install ## tout construire, puis servir le site et dire quoi ouvrir (PORT=8001 pour un autre port)
 	@$(PY) -m orchestration run $(if $(PORT),--port $(PORT))
 
 build: install ## tout construire, sans servir
 	@$(PY) -m orchestration build
 
 serve: install ## servir le site déjà construit
-	@$(PY) -m orchestration serve
+	@$(PY) -m orchestration serve $(if $(PORT),--port $(PORT))
 
 dagster: install ## ouvrir l'interface de Dagster
-	@$(PY) -m orchestration dagster
+	@$(PY) -m orchestration dagster $(if $(PORT),--port $(PORT))
 
 sql: install ## une invite SQL sur les marts publiés
 	@$(PY) -m orchestration sql
