@@ -114,7 +114,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(address: int | Path, process: subprocess.Popen[bytes], seconds: float = 60) -> None:
+def wait_for(address: int | Path, process: subprocess.Popen[bytes], seconds: float = 180) -> None:
     """Wait until a port or a Unix socket answers, or fail as soon as `process` ends."""
     deadline = time.monotonic() + seconds
     while True:

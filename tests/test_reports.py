@@ -57,12 +57,14 @@ ARGUMENTS = [
     "--disable-sync",
     f"--host-resolver-rules=MAP {SITE} 127.0.0.1, MAP *.{SITE} 127.0.0.1",
 ]
-# Words that Evidence, its charts or its tables would show in English.
+# Words that Evidence, its charts or its tables would show in English. A quoted message may well
+# begin with « Mon père ».
 ENGLISH = re.compile(
     r"\b(Search|Loading|Download|Fullscreen|No (Results|Records|data)|records|Select(ed)?|Show|"
     r"Hide|Next|Previous|first-page|last-page|Last refreshed|Home|Close|Open|Settings|Error|"
     r"Dataset|January|February|March|April|June|July|August|September|October|November|December|"
-    r"Feb|Apr|Jun|Jul|Aug|Dec|Mon|Tue|Wed|Thu|Fri|Sat|Sun|This is a chart|undefined|null|NaN)\b"
+    r"Feb|Apr|Jun|Jul|Aug|Dec|Mon(?! [a-z])|Tue|Wed|Thu|Fri|Sat|Sun|This is a chart|"
+    r"undefined|null|NaN)\b"
 )
 
 
