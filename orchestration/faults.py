@@ -43,10 +43,10 @@ def check_settings() -> None:
     Raises:
         SettingError: an engine, a memory or a number of threads that is none, or Spark is not here.
     """
-    engine = os.environ.get("CYBERIMPACT_ENGINE") or "duckdb"
-    memory = os.environ.get("CYBERIMPACT_MEMORY") or stores.MEMORY
-    threads = os.environ.get("CYBERIMPACT_THREADS") or "1"
-    if engine not in ("duckdb", "spark"):
+    engine, memory, threads = (
+        os.environ.get(f"CYBERIMPACT_{name}") for name in ("ENGINE", "MEMORY", "THREADS")
+    )
+    if engine and engine not in ("duckdb", "spark"):
         raise _misset("CYBERIMPACT_ENGINE", engine, "« duckdb » ou « spark »")
     if engine == "spark" and not find_spec("dbt.adapters.spark"):
         raise SettingError(
@@ -54,12 +54,12 @@ def check_settings() -> None:
             "Remède : `make .venv-cluster/.installed`, puis la même commande par "
             ".venv-cluster/bin/python (docs/spark.md) ; ou retirer CYBERIMPACT_ENGINE."
         )
-    with duckdb.connect() as connection:
+    if memory:
         try:
-            connection.execute("set memory_limit = ?", [memory])
+            duckdb.connect(config={"memory_limit": memory}).close()
         except duckdb.Error:
             raise _misset("CYBERIMPACT_MEMORY", memory, "une taille comme « 2GB »") from None
-    if not threads.isdecimal() or int(threads) < 1:
+    if threads and not (threads.isdecimal() and int(threads)):
         raise _misset("CYBERIMPACT_THREADS", threads, "un nombre de fils, 1 au moins")
 
 
