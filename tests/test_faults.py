@@ -119,7 +119,7 @@ def test_a_refusal_is_waited_out(quiet, fault: str, data: Path, monkeypatch, ret
     source, expected, held = quiet
     # Twice what an answer takes on a machine that does much else.
     monkeypatch.setattr(polite, "TIMEOUT", (5, 1.5 if fault == "slow" else 60))
-    suffer(monkeypatch, Faults(**{fault: 0.1}, wait=3.0 if fault == "slow" else 1.0))
+    suffer(monkeypatch, Faults(**{fault: 0.1}, wait=3.0))
     landing = land(source)
     assert retries
     assert contents(source) == held
