@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
+AT_PORT := $(if $(PORT),--port $(PORT))
+PACKAGES_PATH := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
 export DAGSTER_DISABLE_TELEMETRY = yes
 export DBT_SEND_ANONYMOUS_USAGE_STATS = false
 export DO_NOT_TRACK = 1
@@ -15,16 +17,16 @@ help: ## cette aide
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 run: install ## tout construire, puis servir le site et dire quoi ouvrir (PORT=8001 pour un autre port)
-	@$(PY) -m orchestration run $(if $(PORT),--port $(PORT))
+	@$(PY) -m orchestration run $(AT_PORT)
 
 build: install ## tout construire, sans servir
 	@$(PY) -m orchestration build
 
 serve: install ## servir le site déjà construit
-	@$(PY) -m orchestration serve $(if $(PORT),--port $(PORT))
+	@$(PY) -m orchestration serve $(AT_PORT)
 
 dagster: install ## ouvrir l'interface de Dagster
-	@$(PY) -m orchestration dagster $(if $(PORT),--port $(PORT))
+	@$(PY) -m orchestration dagster $(AT_PORT)
 
 sql: install ## une invite SQL sur les marts publiés
 	@$(PY) -m orchestration sql
@@ -85,7 +87,7 @@ reports/node_modules/.installed: reports/package.json reports/package-lock.json 
 	@echo "■ environnement Python avec Spark (434 Mo à télécharger)"
 	@# It sees the packages of $(VENV), and adds those of Spark: what is there is not installed twice.
 	@$(PYTHON) -m venv --clear .venv-cluster
-	@$(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > "$$(.venv-cluster/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/base.pth"
+	@$(PY) $(PACKAGES_PATH) > "$$(.venv-cluster/bin/python $(PACKAGES_PATH))/base.pth"
 	@.venv-cluster/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r requirements-cluster.lock
 	@touch $@
 
