@@ -122,9 +122,12 @@ def test_a_judgement_is_cut_into_parts_that_follow_each_other(data: Path) -> Non
                 assert place[node["name"]] >= after, (unique_id, parent)
 
 
-def test_what_waited_for_the_stores_lands_before_the_next_part(data: Path, url: str) -> None:
+def test_what_waited_for_the_stores_lands_before_the_next_part(
+    data: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from orchestration.worker import MINUTE, Worker
 
+    monkeypatch.setattr("orchestration.worker.SECONDS_BETWEEN_PARTS", PATIENCE)
     worker, follower = Worker(dg.DagsterInstance.ephemeral()), Follower("bluesky")
     worker._followers = {"bluesky": follower, "mastodon": Follower("mastodon")}  # which has no key
     assert follower.land()
