@@ -36,6 +36,11 @@ AIM = "≤ 5"
 TEXT = "Encore une arnaque au faux conseiller à Annecy, méfiez-vous ({})"
 PANIC = "Mouvement de foule et panique à la gare d'Annecy ({})"
 CROWD = 4  # posts of a panic, per thousand messages: what is usual grows with them
+POSTS = {  # tables of the networks → when a row was written
+    "raw_bluesky.posts": "indexed_at",
+    "raw_mastodon.statuses": "created_at",
+    "raw_x.tweets": "created_at",
+}
 PATIENCE = 300  # seconds
 BEGUN = datetime.now(UTC)  # what followed before is none of ours
 
@@ -140,15 +145,17 @@ def made_real(data: Path) -> None:
     """Say of the posts of Bluesky, where the world invented them, that they are real.
 
     The worker follows real services only, whose first rows would drive out invented ones; and each
-    post came in the day after it was written, as it does, rather than all of them at once.
+    post of a network came in the hour after it was written, as it does, rather than all at once.
     """
     raw = data / "raw.duckdb"
     with duckdb.connect(str(raw)) as store:
-        store.execute(
-            "create or replace table raw_bluesky.posts as select * replace ('reel' as _origine,"
-            " (epoch(indexed_at)::bigint + 3600)::varchar as _dlt_load_id)"
-            " from raw_bluesky.posts where indexed_at < now() order by indexed_at"
-        )
+        for table, written_at in POSTS.items():
+            store.execute(
+                f"create or replace table {table} as select * replace"  # noqa: S608
+                f" ((epoch({written_at})::bigint + 3600)::varchar as _dlt_load_id)"
+                f" from {table} where {written_at} < now() order by {written_at}"
+            )
+        store.execute("update raw_bluesky.posts set _origine = 'reel'")
         store.execute("update registre.prises set origine = 'reel' where source = 'bluesky'")
         store.execute("update raw_bluesky.profiles set _origine = 'reel'")
     warehouse = data / "warehouse.duckdb"
