@@ -41,7 +41,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from fsspec.implementations.memory import MemoryFileSystem
 
-from dlt_pipelines import privacy
+from dlt_pipelines import PARIS, privacy
 
 
 class Records(TypedDict):
@@ -69,7 +69,6 @@ RUN = 2_000_000  # rows of the longest run of hashes: what bounds the memory of 
 CLERKS = 4  # batches in hand at once: what bounds the memory of a landing
 DIGEST = 12  # hexadecimal digits, which DuckDB holds without an allocation
 _WHERE = ("_fichier", "_ligne")
-PARIS = "Europe/Paris"
 _INTEGER = r"^[+-]?\d{1,18}([.,]0+)?$"
 # COG codes of départements and overseas collectivities; whatever else is kept as it was received.
 _DEPARTEMENT = r"^(0[1-9]|[1-8]\d|9[0-5]|2[AB]|97[1-8]|98[4-9])$"
@@ -179,7 +178,7 @@ class Column:
                 return f"cast(case when {local} else try_cast({text} as date) end as date)"
             return (
                 f"case when regexp_matches({text}, ':.*([zZ]|[+-]\\d{{2}}:?\\d{{2}})$')"
-                f" then try_cast({text} as timestamptz) else timezone('Europe/Paris',"
+                f" then try_cast({text} as timestamptz) else timezone('{PARIS}',"
                 f" case when {local} else try_cast({text} as timestamp) end) end"
             )
         return text
@@ -652,7 +651,7 @@ class Door:
     def _older(self, judged: pa.Table, before: date) -> pa.ChunkedArray:
         moment = judged[self.forgotten.by]
         if pa.types.is_timestamp(moment.type):
-            moment = pc.local_timestamp(moment.cast(pa.timestamp("us", PARIS)))
+            moment = pc.local_timestamp(moment.cast(pa.timestamp("us", str(PARIS))))
         return pc.fill_null(pc.less(moment.cast(pa.date32(), safe=False), pa.scalar(before)), False)
 
     def _quarantine(self, judged: pa.Table) -> pa.Table:

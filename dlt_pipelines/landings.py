@@ -18,7 +18,6 @@ from pathlib import Path
 from time import monotonic
 from time import time as wall_clock
 from typing import Any, Literal, cast, get_origin
-from zoneinfo import ZoneInfo
 
 import dlt
 import duckdb
@@ -32,6 +31,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from requests import RequestException
 
 from dlt_pipelines import (
+    PARIS,
     datagouv,
     depot,
     forgotten,
@@ -46,7 +46,6 @@ from dlt_pipelines.catalog import CATALOG, Source
 from dlt_pipelines.door import Door, Tally, hashes
 
 REAL, SANDBOX = "reel", "bac_a_sable"
-PARIS = ZoneInfo("Europe/Paris")
 TOGETHER = 6  # sources asked at once
 HELD_BELOW = (
     0.8  # of what a window held: a service that tells less has more likely lost than erased

@@ -10,14 +10,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import duckdb
 import pyarrow as pa
 
-from dlt_pipelines import depot, forgotten, landings, privacy, registre, stores
+from dlt_pipelines import PARIS, depot, forgotten, landings, privacy, registre, stores
 from dlt_pipelines.catalog import CATALOG, KEPT_DAYS, NOBODY, Source
-from dlt_pipelines.door import PARIS, Column, Door
+from dlt_pipelines.door import Column, Door
 
 REAL = "reel"
 
@@ -47,7 +46,7 @@ def purge(today: date | None = None) -> Gone:
     The days are those of Paris and the bounds half-open: what is dated `today` minus the retention
     is kept, what is dated the day before is not. Running it twice changes nothing.
     """
-    today = today or datetime.now(ZoneInfo(PARIS)).date()
+    today = today or datetime.now(PARIS).date()
     gone = Gone()
     for source in CATALOG.values():
         with registre.alone(source.name), registre.ledger() as ledger:
@@ -125,7 +124,7 @@ def _purge_ledger(
 def _past(today: date, kept: str) -> datetime:
     """Return the first instant that is kept."""
     day = today - timedelta(days=KEPT_DAYS[kept])
-    return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(PARIS))
+    return datetime(day.year, day.month, day.day, tzinfo=PARIS)
 
 
 def _taken(

@@ -21,7 +21,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from dlt_pipelines import stores
+from dlt_pipelines import PARIS, stores
 from dlt_pipelines.catalog import CATALOG
 from orchestration.faults import check_settings
 
@@ -102,7 +102,9 @@ def main() -> int:
     said.add_argument("verdict", nargs="?", help="vrai, faux, doublon ou « à suivre »")
     said.add_argument("--mot", default="", help="quelques mots, caviardés avant d'être écrits")
     said.add_argument("--agent", help="qui juge, gardé sous pseudonyme (compte de la session)")
-    said.add_argument("--debut", default="", help="début réel, s'il est connu : 2026-03-04T17:40")
+    said.add_argument(
+        "--debut", default="", help="début réel, s'il est connu (heure de Paris) : 2026-03-04T17:40"
+    )
     arguments = parser.parse_args()
     if arguments.command == "erase" and not (
         bool(arguments.pseudonyme) ^ bool(arguments.reference)
@@ -450,7 +452,7 @@ def status() -> int:
         remedy = "attendre la fin du run" if under_way else "lancer `make build`"
         console.print(f"Aucune publication. Remède : {remedy}.")
         return 1
-    console.print(f"[bold]{'Dernière publication':<21}[/] {_told(now.published)}")
+    console.print(f"[bold]{'Dernière publication':<21}[/] {_told(now.published)} (heures de Paris)")
     console.print(_sources_table(now.sources))
     late = [source.label for source in now.sources if source.is_late]
     told = f"[red]{', '.join(late)}[/]" if late else "[green]aucune[/]"
@@ -558,7 +560,7 @@ def _port(text: str) -> int:
 
 
 def _told(moment: datetime) -> str:
-    return f"{moment.astimezone():%d/%m/%Y %H:%M}"
+    return f"{moment.astimezone(PARIS):%d/%m/%Y %H:%M}"
 
 
 def _size(count: float) -> str:

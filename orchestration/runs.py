@@ -19,7 +19,7 @@ from pathlib import Path
 import dagster as dg
 from dagster._utils.interrupts import check_captured_interrupt
 
-from dlt_pipelines import registre, stores
+from dlt_pipelines import PARIS, registre, stores
 
 SECONDS_BETWEEN_LOOKS = 5
 # A run is without its lock for an instant after its start and before its end.
@@ -91,7 +91,7 @@ def holders(instance: dg.DagsterInstance, pool: str) -> str:
         if record is None:
             told.append(f"run {run_id[:8]}")
             continue
-        since = datetime.fromtimestamp(record.start_time or 0, UTC).astimezone()
+        since = datetime.fromtimestamp(record.start_time or 0, UTC).astimezone(PARIS)
         told.append(f"run {run_id[:8]} ({record.dagster_run.job_name}, depuis {since:%H:%M})")
     return ", ".join(told) or "run qui vient de finir"
 

@@ -59,6 +59,7 @@ QUERY_ERROR = re.compile(
 )
 STACK_FRAME = re.compile(r"at .*:\d+:\d+\)?$|Node\.js v|\(Use `node|throw `|file://")
 SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD")
+ROWS_READ = re.compile(r"(\S+) ✔ Finished, wrote (\d+) rows")  # by Evidence, of a mart
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 DOWNLOADS = ("parquet", "csv")  # folders beside the publication, one file per table
@@ -222,8 +223,8 @@ def _run(step: str, command: list[str], work: Path, report: Callable[[str], None
                     tail.append(line)
                 if QUERY_ERROR.search(line):
                     errors.append(line)
-                if step == "sources" and "rows" in line:
-                    report(f"site : {line}")
+                if read := ROWS_READ.search(line):
+                    report("site : {} lues, {} lignes".format(*read.groups()))
         except BaseException:  # a session of its own does not hear Ctrl-C
             process.terminate()
             raise

@@ -13,7 +13,7 @@ import pyarrow as pa
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from dlt_pipelines import privacy, stores
+from dlt_pipelines import PARIS, privacy, stores
 
 VERDICTS = ("vrai", "faux", "doublon", "à suivre")
 HEADER = ("signal_id", "agent", "dit_at", "verdict", "mot", "debut_at")
@@ -73,7 +73,7 @@ def note(signal_id: str, verdict: str, agent: str, word: str = "", began: str = 
 
 def open_signals() -> Table:
     """Return the table of the signals that are not closed, the gravest first."""
-    names = ("Signal", "Gravité", "État", "Depuis (UTC)", "Lieu", "Ce que l'on voit")
+    names = ("Signal", "Gravité", "État", "Depuis (à Paris)", "Lieu", "Ce que l'on voit")
     table = Table(*names, box=SIMPLE_HEAD, pad_edge=False)
     table.columns[0].no_wrap = True  # it is what the next command is given
     for identifier, severity, state, since, place, title in _ask(
@@ -81,7 +81,14 @@ def open_signals() -> Table:
         " coalesce(departements_codes, departement_code, 'France'), titre from marts.fct_signaux"
         " where clos_at is null order by gravite desc, ouvert_at desc"
     ):
-        table.add_row(identifier, severity, state, f"{since:%d/%m/%Y %H:%M}", place, title)
+        table.add_row(
+            identifier,
+            severity,
+            state,
+            f"{since.replace(tzinfo=UTC).astimezone(PARIS):%d/%m/%Y %H:%M}",
+            place,
+            title,
+        )
     return table
 
 
@@ -104,8 +111,9 @@ def _instant(began: str) -> str:
     if not began:
         return ""
     try:
-        return datetime.fromisoformat(began).astimezone(UTC).isoformat()
+        instant = datetime.fromisoformat(began)
     except ValueError as unreadable:
         raise TriageError(
             f"« {began} » n'est pas un instant. Remède : l'écrire comme 2026-03-04T17:40."
         ) from unreadable
+    return (instant if instant.tzinfo else instant.replace(tzinfo=PARIS)).isoformat()

@@ -65,6 +65,7 @@ def test_a_verdict_is_noted_protected_and_lands_once(
     first, second = csv.DictReader(written.splitlines(), delimiter=";")
     assert first["mot"] == "Vu par la patrouille ; témoin au [telephone]"
     assert first["agent"] != second["agent"]
+    assert second["debut_at"] == "2026-02-01T06:00:00+01:00"  # in Paris, wherever the machine is
     assert datetime.fromisoformat(first["dit_at"]).tzinfo is not None
     assert land("triage").total("new") == 2
     assert not land("triage").changed

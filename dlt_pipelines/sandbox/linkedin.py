@@ -10,10 +10,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from dlt_pipelines import PARIS
 from dlt_pipelines.sandbox import audience
 from dlt_pipelines.sandbox.service import TOKEN, Refusal, instant_of
 from dlt_pipelines.sandbox.social import Account
-from dlt_pipelines.sandbox.story import PARIS, World, days
+from dlt_pipelines.sandbox.story import World, days
 
 KEPT = timedelta(days=366)
 CALLS_A_DAY = 100_000

@@ -10,9 +10,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from dlt_pipelines import PARIS
 from dlt_pipelines.sandbox import audience
 from dlt_pipelines.sandbox.service import TOKEN
-from dlt_pipelines.sandbox.story import PARIS, World, days, departements
+from dlt_pipelines.sandbox.story import World, days, departements
 
 SITES = {1: "demo-gendarmerie", 2: "demo-prevention"}
 ROWS_BY_DEFAULT = 100

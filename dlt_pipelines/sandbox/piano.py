@@ -9,9 +9,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from dlt_pipelines import PARIS
 from dlt_pipelines.sandbox import audience
 from dlt_pipelines.sandbox.service import TOKEN, Refusal
-from dlt_pipelines.sandbox.story import PARIS, World, days, departements
+from dlt_pipelines.sandbox.story import World, days, departements
 
 SITE = 900001
 PARTS = ("demo-masecurite", "demo-pre-plainte")

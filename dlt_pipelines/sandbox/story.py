@@ -11,11 +11,8 @@ from math import cos, pi
 from pathlib import Path
 from random import Random
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from dlt_pipelines import stores
-
-PARIS = ZoneInfo("Europe/Paris")
+from dlt_pipelines import PARIS, stores
 
 
 class SandboxError(RuntimeError):

@@ -14,7 +14,8 @@ from html import escape
 from itertools import groupby
 from typing import Any
 
-from orchestration.alerts.subscriptions import PARIS, Subscription
+from dlt_pipelines import PARIS
+from orchestration.alerts.subscriptions import Subscription
 
 DETAILED = 10  # signals told in full; the others by their title, on the same message
 LISTED = 30

@@ -14,11 +14,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
-from zoneinfo import ZoneInfo
 
-from dlt_pipelines import stores
+from dlt_pipelines import PARIS, stores
 
-PARIS = ZoneInfo("Europe/Paris")
 SEVERITIES = {"faible": 1, "moderee": 2, "elevee": 3, "critique": 4}
 FREQUENCIES = ("immediate", "quotidienne", "hebdomadaire")
 DAYS = ("lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche")
