@@ -9,6 +9,8 @@ export DBT_SEND_ANONYMOUS_USAGE_STATS = false
 export DO_NOT_TRACK = 1
 export RUNTIME__DLTHUB_TELEMETRY = false
 export SEND_ANONYMOUS_USAGE_STATS = no
+# Where an image sets it, each process would compile again all that it imports: seconds each time.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run build serve dagster sql status test test-fast test-all lint bench cluster-test cluster-check audit install lock clean

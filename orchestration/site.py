@@ -224,7 +224,7 @@ def _run(step: str, command: list[str], work: Path, report: Callable[[str], None
                 if QUERY_ERROR.search(line):
                     errors.append(line)
                 if read := ROWS_READ.search(line):
-                    report("site : {} lues, {} lignes".format(*read.groups()))
+                    report("site : {}, {} lignes".format(*read.groups()))
         except BaseException:  # a session of its own does not hear Ctrl-C
             process.terminate()
             raise

@@ -51,7 +51,9 @@ LONG = ("test_reports", "test_whole")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.stem not in LONG)
+    """Put first who builds worlds, and last who would wait for the built one meanwhile."""
+    waiting = {item.path for item in items if "built" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: (item.path.stem not in LONG, item.path in waiting))
 
 
 @pytest.fixture
