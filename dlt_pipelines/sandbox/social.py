@@ -10,9 +10,9 @@ from math import exp, sqrt
 from pathlib import Path
 from random import Random
 
+from dlt_pipelines import PARIS
 from dlt_pipelines.sandbox.story import (
     KINDS,
-    PARIS,
     Departement,
     Rhythm,
     departements,
