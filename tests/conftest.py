@@ -46,14 +46,10 @@ HOSTILE = (
 )
 
 
-# They build whole worlds: begun last, they would leave one process of the suite without work.
-LONG = ("test_reports", "test_whole")
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put first who builds worlds, and last who would wait for the built one meanwhile."""
+    """Put first the file that builds the world, and last those that would wait for it meanwhile."""
     waiting = {item.path for item in items if "built" in getattr(item, "fixturenames", ())}
-    items.sort(key=lambda item: (item.path.stem not in LONG, item.path in waiting))
+    items.sort(key=lambda item: (item.path.stem != "test_reports", item.path in waiting))
 
 
 @pytest.fixture
