@@ -5,10 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+from browser import ARGUMENTS, CHROMIUM
+from playwright.sync_api import Browser, sync_playwright
 
 # No deadline: the machine is shared, and a slow example is no error.
 hypothesis.settings.register_profile("suite", deadline=None)
@@ -108,3 +111,15 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 said.write_text("")
     assert not said.read_text(), said.read_text()
     return folder
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        if os.environ.get("CI"):
+            pytest.fail(f"{CHROMIUM} is missing: install Debian's package chromium")
+        pytest.skip(f"{CHROMIUM} is missing")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()

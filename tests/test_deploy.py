@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 import dagster as dg
 import pytest
+from browser import ARGUMENTS, CHROMIUM
 from dagster._core.definitions.assets.graph.asset_graph_subset import AssetGraphSubset
 from dagster._core.execution.asset_backfill import AssetBackfillData
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
@@ -44,7 +45,6 @@ from front import (
     wait_for,
 )
 from playwright.sync_api import expect, sync_playwright
-from test_reports import ARGUMENTS, CHROMIUM
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 

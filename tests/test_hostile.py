@@ -1,6 +1,6 @@
 """Hostile text stays text, from the door to what is published.
 
-`test_reports.py` reads it in a browser.
+`test_other_worlds.py` reads it in a browser.
 """
 
 import csv

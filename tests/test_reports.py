@@ -8,22 +8,16 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import duckdb
 import pytest
-import uvicorn
 from axe_playwright_python.sync_playwright import Axe
-from conftest import HOSTILE
-from front import LECTRICE, SITE, front
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from browser import FIRST, Visit, World, french, served
+from playwright.sync_api import Browser, Page, expect
 
 from dlt_pipelines import stores
 from dlt_pipelines.sandbox import needs
@@ -32,31 +26,12 @@ from dlt_pipelines.sandbox.tables import LAST_NAMES
 from orchestration.site import (
     REPORTS,
     SiteError,
-    application,
     build_site,
     compress,
     page_marts,
 )
 
 PAGES = ["", *(f"{page}/" for page in page_marts() if page != "index")]
-# The page of a template that tests open: the first one with the most to show.
-FIRST = {
-    "departement": "select '48'",  # small: some of its counts are hidden
-    "campagne": "select campagne_cle from marts.fct_campagnes"
-    " order by conclusion = 'non_estimable', campagne_cle limit 1",
-    "signal": "select signal_id from marts.fct_signaux order by ouvert_at desc limit 1",
-}
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    f"--host-resolver-rules=MAP {SITE} 127.0.0.1, MAP *.{SITE} 127.0.0.1",
-]
 # Words that Evidence, its charts or its tables would show in English. A quoted message may well
 # begin with « Mon père ».
 ENGLISH = re.compile(
@@ -218,36 +193,9 @@ def test_a_mart_that_is_missing_is_named_and_the_previous_site_stays(
 # --- the site served
 
 
-@dataclass
-class World:
-    """A built site, served, and the published file that it was built from."""
-
-    address: str
-    published: Path
-
-    def sql(self, query: str) -> tuple[object, ...]:
-        with duckdb.connect(str(self.published), read_only=True) as connection:
-            row = connection.execute(query).fetchone()
-        assert row is not None
-        return row
-
-
-def _served(site: Path) -> Iterator[str]:
-    server = uvicorn.Server(uvicorn.Config(application(site), port=0, log_level="error"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 30
-    while not server.started:
-        assert time.monotonic() < deadline, "the site server did not start"
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
-    server.should_exit = True
-    thread.join(10)
-
-
 @pytest.fixture(scope="session")
 def world(built: Path) -> Iterator[World]:
-    for address in _served(built / "site"):
+    for address in served(built / "site"):
         yield World(address, built / "published/cyberimpact.duckdb")
 
 
@@ -257,57 +205,6 @@ def test_the_record_of_processing_is_there_to_take_away(built: Path) -> None:
     with duckdb.connect(built / "published/cyberimpact.duckdb", read_only=True) as connection:
         marts = connection.execute("select distinct source from marts.ref_traitements").fetchall()
     assert told == {source for (source,) in marts} != set()
-
-
-@pytest.fixture(scope="session")
-def other_world(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """The same marts, said to be real, one month that disagrees, no account, hostile texts."""
-    folder = tmp_path_factory.mktemp("other_world")
-    published = folder / "published.duckdb"
-    shutil.copy(built / "published/cyberimpact.duckdb", published)
-    with duckdb.connect(str(published)) as connection:
-        connection.execute("update marts.ref_sources set origine = 'reel'")
-        connection.execute(
-            "update marts.fct_signalements__totaux set ages_count = 987654, is_concordant = false"
-            " where mois = (select max(mois) from marts.fct_signalements__totaux)"
-        )
-        connection.execute(
-            "update marts.fct_avis__mensuels set delais_count = 0, delais_jours = null"
-        )
-        for mart in (
-            "fct_avis__delais",
-            "fct_comptes",
-            "fct_volumes_sociaux__quotidiens",
-            "fct_quarantaine",
-            "fct_signaux",
-            "fct_signaux_preuves",
-            "fct_signaux__series",
-            "fct_signaux__evenements",
-            "fct_alertes_qualite",
-            "fct_rumeurs__hebdomadaires",
-            "fct_triage",
-        ):
-            connection.execute(f"delete from marts.{mart}")
-        _make_hostile(connection)
-        connection.execute("checkpoint")
-    build_site(published, folder / "site", folder / "work", lambda _: None)
-    for address in _served(folder / "site"):
-        yield World(address, published)
-
-
-def _make_hostile(connection: duckdb.DuckDBPyConnection) -> None:
-    """Write hostile text where a mart carries words that others wrote."""
-    columns = connection.execute(
-        "select table_name, column_name from duckdb_columns() where schema_name = 'marts'"
-        " and data_type = 'VARCHAR' and column_name in ('fichier', 'avertissements',"
-        " 'service_label', 'structure_label', 'motif', 'motif_parent', 'poste_comme', 'page')"
-    ).fetchall()
-    for mart, column in columns:
-        connection.execute(
-            f"update marts.{mart} set {column} = list_extract(?::varchar[], rowid % ? + 1)"
-            f" where {column} is not null",
-            [list(HOSTILE), len(HOSTILE)],
-        )
 
 
 def _get(url: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
@@ -324,7 +221,7 @@ def test_what_the_build_compressed_is_served_to_whoever_reads_it(tmp_path: Path)
     (tmp_path / "a.js").write_bytes(content)
     (tmp_path / "folder.json").mkdir()  # Evidence builds one
     compress(tmp_path)
-    for address in _served(tmp_path):
+    for address in served(tmp_path):
         status, headers, body = _get(address + "a.js", **{"Accept-Encoding": "gzip"})
         assert (status, headers["content-encoding"]) == (200, "gzip")
         assert headers["content-type"].startswith("text/javascript")
@@ -363,59 +260,6 @@ def test_the_server_gives_parts_of_files_compresses_pages_and_closes_the_doors(
 
 
 # --- the pages in a browser
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        if os.environ.get("CI"):
-            pytest.fail(f"{CHROMIUM} is missing: install Debian's package chromium")
-        pytest.skip(f"{CHROMIUM} is missing")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@dataclass
-class Visit:
-    """One page, open, and what it did meanwhile."""
-
-    page: Page
-    world: World
-    faults: list[str] = field(default_factory=list)
-
-    def open(self, path: str) -> None:
-        self.page.on(
-            "console",
-            lambda message: (
-                self.faults.append(message.text) if message.type in ("error", "warning") else None
-            ),
-        )
-        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on(
-            "response",
-            lambda answer: self.faults.append(answer.url) if answer.status >= 400 else None,
-        )
-        self.page.on("request", lambda request: self._check_origin(request.url))
-        path = re.sub(r"\[(\w+)\]", lambda name: str(self.world.sql(FIRST[name[1]])[0]), path)
-        self.page.goto(self.world.address + path, wait_until="networkidle")
-        expect(self.page.locator("article h1")).to_be_visible()
-
-    def _check_origin(self, url: str) -> None:
-        if urlsplit(url).scheme not in ("data", "blob") and not url.startswith(self.world.address):
-            self.faults.append(f"request to {url}")
-
-    def expect_figure(self, label: str, value: object) -> None:
-        shown = self.page.locator(f'[data-chiffre="{label}"] .value')
-        expect(shown).to_have_text(
-            re.compile(rf"^{re.escape(_french(value))}(\s(€|jours))?$"), timeout=20_000
-        )
-
-
-def _french(value: object) -> str:
-    """Write an integer or a text as pages do: `1234` gives `1 234` with a narrow space."""
-    return f"{value:,}".replace(",", "\u202f") if isinstance(value, int) else str(value)
 
 
 def _sheets(page: Page) -> int:
@@ -489,13 +333,14 @@ from pathlib import Path
 import duckdb
 from playwright.sync_api import expect, sync_playwright
 sys.path.insert(0, "tests")
-from test_reports import ARGUMENTS, CHROMIUM, PAGES, Visit, World, _served
+from browser import ARGUMENTS, CHROMIUM, Visit, World, served
+from test_reports import PAGES
 
 site, published = map(Path, sys.argv[1:])
 faults = {}
 with sync_playwright() as playwright:
     browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-    for address in _served(site):
+    for address in served(site):
         visit = Visit(browser.new_page(), World(address, published))
         visit.page.on(
             "requestfailed",  # aborted: what the page itself gave up on its way elsewhere
@@ -581,7 +426,7 @@ def test_home_compares_three_months_with_the_same_months_a_year_before(visit: Vi
     )
     visit.expect_figure("Avis publiés", present)
     expect(visit.page.locator('[data-chiffre="Avis publiés"] .comparison')).to_contain_text(
-        f"par rapport à {_french(before)}"
+        f"par rapport à {french(before)}"
     )
     last = "(select max(jour) from marts.fct_signalements where source = 'perceval')"
     (reports, amount) = visit.world.sql(
@@ -775,7 +620,7 @@ def test_actions_divides_sums_last(visit: Visit) -> None:
         visit.expect_figure("Signalements", count)
         visit.expect_figure("Montant signalé", amount)
         whole, cents = str(mean).split(".")
-        visit.expect_figure("Montant moyen d’un signalement", f"{_french(int(whole))},{cents}")
+        visit.expect_figure("Montant moyen d’un signalement", f"{french(int(whole))},{cents}")
 
     expect_sums("true")
     (year,) = visit.world.sql(
@@ -842,7 +687,7 @@ def test_visibility_shows_accounts_and_conversations(visit: Visit) -> None:
         " from marts.fct_volumes_sociaux__quotidiens inner join marts.ref_sujets using (sujet)"
         " group by 1 order by 2 desc limit 1"
     )
-    shown = re.compile(rf"{subject}\s*" + _french(messages).replace("\u202f", r"\s"))
+    shown = re.compile(rf"{subject}\s*" + french(messages).replace("\u202f", r"\s"))
     row = visit.page.locator("tr").filter(has_text=shown, visible=True)
     expect(row).to_be_visible(timeout=20_000)
 
@@ -863,7 +708,7 @@ def test_the_map_follows_its_measure_and_the_keyboard(visit: Visit) -> None:
     page.get_by_role("combobox", name="Mesure").select_option(value="avis")
     avis = "(from marts.fct_avis where source = 'services_publics_plus')"
     (count,) = visit.world.sql(f"select count(*) from {avis} where departement_code = '59'")
-    expect_department("59", _french(count))
+    expect_department("59", french(count))
     (unplaced,) = visit.world.sql(f"select count(*) from {avis} where departement_code is null")
     visit.expect_figure("Sans département connu", unplaced)
 
@@ -1009,7 +854,7 @@ def test_the_page_of_a_departement_shows_what_sql_gives(visit: Visit, code: str)
         "th, td"
     )
     expect(cells.nth(0)).to_have_text(str(need))
-    expect(cells.nth(1)).to_have_text(_french(count))
+    expect(cells.nth(1)).to_have_text(french(count))
     expect(cells.nth(2)).to_have_text(str(rate).replace(".", ","))
     expect(cells.nth(3)).to_have_text(f"{low} à {high}".replace(".", ","))
     staff, load = visit.world.sql(
@@ -1018,7 +863,7 @@ def test_the_page_of_a_departement_shows_what_sql_gives(visit: Visit, code: str)
     )
     visit.expect_figure("Messages et signalements par agent", str(load).replace(".", ","))
     means = page.locator("[aria-label='Les moyens en face de la demande'] tbody tr").first
-    expect(means).to_contain_text(_french(staff))
+    expect(means).to_contain_text(french(staff))
     assert _sheets(page) <= 2
     assert visit.faults == []
 
@@ -1093,81 +938,6 @@ def test_invented_sources_are_announced_and_old_ones_are_late(visit: Visit, hour
     assert isinstance(late, int)
     expect(visit.page.locator(".notice.stale li")).to_have_count(late)
     expect(visit.page.get_by_text("Prochaine publication")).to_contain_text("à 5 h 30")
-
-
-@pytest.mark.slow
-@pytest.mark.browser
-def test_real_disagreeing_and_empty_worlds_say_so(chromium: Browser, other_world: World) -> None:
-    context = chromium.new_context(locale="fr-FR", timezone_id="Europe/Paris")
-    visit = Visit(context.new_page(), other_world)
-    visit.open("actions/")
-    page = visit.page
-    expect(page.get_by_text("La source ne s’accorde pas avec elle-même")).to_be_visible()
-    expect(page.get_by_text(_french(987654)).filter(visible=True)).to_be_visible()
-    expect(page.get_by_text("Données de démonstration, inventées")).to_have_count(0)
-
-    page.goto(other_world.address + "perception/", wait_until="networkidle")
-    expect(page.get_by_text("Aucune réponse n’est datée")).to_be_visible()
-    expect(page.get_by_text("Délai moyen de réponse")).to_have_count(0)
-
-    page.goto(other_world.address + "visibilite/", wait_until="networkidle")
-    expect(page.get_by_text("Aucun compte", exact=True).filter(visible=True)).to_be_visible()
-    page.goto(other_world.address + "signaux/", wait_until="networkidle")
-    visit.expect_figure("Signaux ouverts", 0)
-    expect(page.get_by_text("Aucun signal ne répond à ces choix", exact=False)).to_be_visible()
-    expect(page.get_by_text("Aucune histoire ne monte").filter(visible=True)).to_be_visible()
-    assert visit.faults == []
-    context.close()
-
-
-@pytest.fixture
-def before_nginx(chromium: Browser, other_world: World, tmp_path: Path) -> Iterator[Visit]:
-    """The hostile world as it is deployed: behind nginx, with its accounts and its headers."""
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data/site").symlink_to(other_world.published.with_name("site"))
-    with front(tmp_path / "front", tmp_path / "data") as nginx:
-        name, password = LECTRICE
-        context = chromium.new_context(
-            locale="fr-FR",
-            ignore_https_errors=True,
-            http_credentials={"username": name, "password": password, "send": "always"},
-        )
-        address = f"https://{SITE}:{nginx.port}/"
-        yield Visit(context.new_page(), World(address, other_world.published))
-        context.close()
-
-
-@pytest.mark.slow
-@pytest.mark.browser
-def test_hostile_text_is_shown_and_downloaded_as_text(before_nginx: Visit) -> None:
-    visit, page = before_nginx, before_nginx.page
-    page.on("dialog", lambda dialog: visit.faults.append(dialog.message))
-    visit.open("")
-    for path in ("perception/", "qualite/"):
-        page.goto(visit.world.address + path, wait_until="networkidle")
-        for canvas in page.locator("canvas").all():
-            canvas.scroll_into_view_if_needed()
-            box = canvas.bounding_box()
-            for share in (0.2, 0.5, 0.8) if box else ():
-                page.mouse.move(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
-                page.wait_for_timeout(50)
-    shown = page.locator("article").inner_text()
-    page.get_by_role("button", name="Page suivante").first.click()
-    shown += page.locator("article").inner_text()
-    for text in HOSTILE[:8]:
-        assert text.strip() in shown
-    assert page.evaluate("window.hostile") is None
-    assert page.locator("[data-hostile], [onerror], [onload]").count() == 0
-    assert page.locator("a[href^='javascript']").count() == 0
-    assert visit.faults == []
-
-    page.locator("td").filter(visible=True).last.hover()  # the sources' table comes first
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Télécharger").filter(visible=True).last.click()
-    text = Path(download.value.path()).read_text("utf-8-sig")
-    cells = [cell for row in csv.reader(text.splitlines(), delimiter=";") for cell in row]
-    assert "'=cmd|' /C calc'!A0" in cells
-    assert [cell for cell in cells if re.match(r"\s*[=+\-@]", cell)] == []
 
 
 def _said_in_store(path: Path, regex: str) -> bool:
