@@ -12,7 +12,7 @@ import re
 import secrets
 from collections.abc import Iterable, Sequence
 from functools import reduce
-from itertools import compress
+from itertools import accumulate, compress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +29,7 @@ TREATMENTS = (KEEP, REDACT, PSEUDONYMISE, DROP)
 
 # Names last: what already bears a mark is no part of one.
 KINDS = (*patterns.PATTERNS, Kind("[nom]", names.HINTS, names.persons))
+FEW = 50  # texts that Python's expressions read sooner than RE2 reads the hints, in 70 ms
 _MARKS = re.compile("|".join(re.escape(kind.mark) for kind in KINDS))
 
 
@@ -75,44 +76,37 @@ def redact_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def redact_columns(columns: Sequence[pa.ChunkedArray]) -> list[pa.ChunkedArray]:
     """Redact columns of text of one length; nulls stay null.
 
-    Together: each call makes RE2 read all hints anew, 50 ms however few the texts are.
+    Together, and each text once: RE2 reads all hints anew for each array that it is given.
     """
     if not columns:
         return []
     every = pa.chunked_array([chunk for column in columns for chunk in column.chunks], pa.string())
-    hinted = [_hinted(every, kind) for kind in KINDS]
+    # Large: texts of one batch may pass the 2 GB of an ordinary array.
+    said = every.cast(pa.large_string()).dictionary_encode().combine_chunks()
+    redacted = _redacted(said.dictionary)
+    starts = accumulate(map(len, columns), initial=0)
     return [
-        _redacted(column, [mask.slice(number * len(column), len(column)) for mask in hinted])
-        for number, column in enumerate(columns)
+        pa.chunked_array([redacted.take(said.indices.slice(start, len(column))).cast(pa.string())])
+        for start, column in zip(starts, columns, strict=False)
     ]
 
 
-def _redacted(column: pa.ChunkedArray, hinted: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
+def _redacted(texts: pa.Array) -> pa.Array:
+    if len(texts) <= FEW:
+        return pa.array(map(redact, texts.to_pylist()), texts.type)
+    hinted = [_hinted(texts, kind) for kind in KINDS]
     suspect = reduce(pc.or_, hinted)
-    if not pc.any(suspect).as_py():
-        return column
     # What no hint finds holds none of a kind: Python's regular expressions never see it.
     of_each = zip(*(mask.filter(suspect).to_pylist() for mask in hinted), strict=True)
     replaced = [
         redact(text, compress(KINDS, kinds))
-        for text, kinds in zip(column.filter(suspect).to_pylist(), of_each, strict=True)
+        for text, kinds in zip(texts.filter(suspect).to_pylist(), of_each, strict=True)
     ]
-    return _replaced(column, suspect, pa.array(replaced, pa.string()))
+    return pc.replace_with_mask(texts, suspect, pa.array(replaced, texts.type))
 
 
-def _hinted(column: pa.ChunkedArray, kind: Kind) -> pa.ChunkedArray:
-    return reduce(pc.or_, (_matches(column, hint) for hint in kind.hints))
-
-
-def _matches(column: pa.ChunkedArray, regex: str) -> pa.ChunkedArray:
-    return pc.fill_null(pc.match_substring_regex(column, regex), False)
-
-
-def _replaced(column: pa.ChunkedArray, mask: pa.ChunkedArray, values: pa.Array) -> pa.ChunkedArray:
-    # Chunked because a page of long texts may pass the 2 GB of one Arrow string array.
-    return pa.chunked_array(
-        [pc.replace_with_mask(column.combine_chunks(), mask.combine_chunks(), values)]
-    )
+def _hinted(texts: pa.Array, kind: Kind) -> pa.Array:
+    return reduce(pc.or_, (pc.match_substring_regex(texts, hint) for hint in kind.hints))
 
 
 def pseudonym_keys() -> tuple[bytes, ...]:
