@@ -2,6 +2,7 @@
 
 import json
 import re
+from unittest.mock import patch
 
 import pyarrow as pa
 import pytest
@@ -109,7 +110,9 @@ def test_names_are_told_from_their_context(text: str, masked: str) -> None:
     assert privacy.redact(text) == masked
 
 
-def test_a_column_is_redacted_and_its_nulls_stay() -> None:
+@pytest.mark.parametrize("few", [0, privacy.FEW])
+def test_a_column_is_redacted_and_its_nulls_stay(few: int, monkeypatch) -> None:
+    monkeypatch.setattr(privacy, "FEW", few)
     column = pa.chunked_array([["a@exemple.fr", None], ["rien", "06 12 34 56 78"]])
     assert privacy.redact_column(column).to_pylist() == [
         "[courriel]",
@@ -124,7 +127,18 @@ def test_a_column_is_redacted_and_its_nulls_stay() -> None:
 def test_column_and_single_text_agree(texts: list[str | None]) -> None:
     column = pa.chunked_array([pa.array(texts, pa.string())])
     expected = [None if text is None else privacy.redact(text) for text in texts]
-    assert privacy.redact_column(column).to_pylist() == expected
+    with patch.object(privacy, "FEW", 0):  # the hints are asked, however few the texts
+        assert privacy.redact_column(column).to_pylist() == expected
+
+
+def test_columns_of_a_batch_are_redacted_apart() -> None:
+    said = ["rien", "a@exemple.fr", None, *map(str, range(privacy.FEW))]
+    first, second = pa.chunked_array([said[:2], said[2:]]), pa.chunked_array([said[::-1]])
+    told = [text and text.replace("a@exemple.fr", "[courriel]") for text in said]
+    redacted = privacy.redact_columns([first, second])
+    assert [column.to_pylist() for column in redacted] == [told, told[::-1]]
+    empty = privacy.redact_columns([first.slice(0, 0)] * 2)
+    assert [column.to_pylist() for column in empty] == [[], []]
 
 
 def test_silence_means_redaction_and_drop_means_gone(data) -> None:
@@ -261,4 +275,5 @@ def test_only_marks_are_added(text: str) -> None:
 def test_no_hint_hides_a_personal_datum(texts: list[str]) -> None:
     column = pa.chunked_array([pa.array([*texts, None, "rien"], pa.string())])
     expected = [*map(privacy.redact, texts), None, "rien"]
-    assert privacy.redact_column(column).to_pylist() == expected
+    with patch.object(privacy, "FEW", 0):
+        assert privacy.redact_column(column).to_pylist() == expected
