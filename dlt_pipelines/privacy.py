@@ -12,7 +12,7 @@ import re
 import secrets
 from collections.abc import Iterable, Sequence
 from functools import reduce
-from itertools import accumulate, compress
+from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -84,10 +84,10 @@ def redact_columns(columns: Sequence[pa.ChunkedArray]) -> list[pa.ChunkedArray]:
     # Large: texts of one batch may pass the 2 GB of an ordinary array.
     said = every.cast(pa.large_string()).dictionary_encode().combine_chunks()
     redacted = _redacted(said.dictionary)
-    starts = accumulate(map(len, columns), initial=0)
+    rows = len(columns[0])
     return [
-        pa.chunked_array([redacted.take(said.indices.slice(start, len(column))).cast(pa.string())])
-        for start, column in zip(starts, columns, strict=False)
+        pa.chunked_array([redacted.take(said.indices.slice(n * rows, rows)).cast(pa.string())])
+        for n in range(len(columns))
     ]
 
 

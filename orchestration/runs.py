@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import dagster as dg
@@ -91,7 +91,7 @@ def holders(instance: dg.DagsterInstance, pool: str) -> str:
         if record is None:
             told.append(f"run {run_id[:8]}")
             continue
-        since = datetime.fromtimestamp(record.start_time or 0, UTC).astimezone(PARIS)
+        since = datetime.fromtimestamp(record.start_time or 0, PARIS)
         told.append(f"run {run_id[:8]} ({record.dagster_run.job_name}, depuis {since:%H:%M})")
     return ", ".join(told) or "run qui vient de finir"
 

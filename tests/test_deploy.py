@@ -18,7 +18,6 @@ from urllib.parse import quote
 
 import dagster as dg
 import pytest
-from browser import ARGUMENTS, CHROMIUM
 from dagster._core.definitions.assets.graph.asset_graph_subset import AssetGraphSubset
 from dagster._core.execution.asset_backfill import AssetBackfillData
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
@@ -44,7 +43,7 @@ from front import (
     render,
     wait_for,
 )
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import Browser, expect
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -571,30 +570,27 @@ def test_the_websocket_tells_what_happens_and_takes_no_order(house: House) -> No
 
 @pytest.mark.browser
 @pytest.mark.parametrize("host", [READER, OPERATOR])
-def test_dagster_shows_its_pages_under_our_policy(house: House, host: str) -> None:
+def test_dagster_shows_its_pages_under_our_policy(
+    chromium: Browser, house: House, host: str
+) -> None:
     name, password = LECTRICE if host == READER else EXPLOITANT
     faults: list[str] = []
-    with sync_playwright() as playwright:
-        if not CHROMIUM.exists():
-            pytest.skip(f"{CHROMIUM} is missing")
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        page = browser.new_context(
-            ignore_https_errors=True,
-            http_credentials={"username": name, "password": password, "send": "always"},
-        ).new_page()
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on(
-            "console",
-            lambda said: faults.append(said.text) if "Security Policy" in said.text else None,
-        )
-        page.on(
-            "response", lambda got: faults.append(got.url) if got.status in (403, 405) else None
-        )
-        page.goto(f"https://{host}:{house.front.port}/jobs")
-        expect(page.get_by_text("refresh_all").first).to_be_visible(timeout=20_000)
-        page.goto(f"https://{host}:{house.front.port}/runs/{RUN}")
-        expect(page.get_by_text("land_all").first).to_be_visible(timeout=20_000)
-        browser.close()
+    context = chromium.new_context(
+        ignore_https_errors=True,
+        http_credentials={"username": name, "password": password, "send": "always"},
+    )
+    page = context.new_page()
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on(
+        "console",
+        lambda said: faults.append(said.text) if "Security Policy" in said.text else None,
+    )
+    page.on("response", lambda got: faults.append(got.url) if got.status in (403, 405) else None)
+    page.goto(f"https://{host}:{house.front.port}/jobs")
+    expect(page.get_by_text("refresh_all").first).to_be_visible(timeout=20_000)
+    page.goto(f"https://{host}:{house.front.port}/runs/{RUN}")
+    expect(page.get_by_text("land_all").first).to_be_visible(timeout=20_000)
+    context.close()
     assert faults == []
 
 
